@@ -1,0 +1,352 @@
+# Part of the engine (_core.pyx): the nodes that a call records, what they save, and how they are let go.
+
+cdef long long recorded = 0      # sequence number of the latest node
+cdef list dropped = []           # what deallocated nodes held, until the outermost deallocation lets go of it
+cdef bint dropping = False
+
+
+@cython.final
+@cython.freelist(256)
+cdef class Saved:
+    """A value kept for a formula, with the version at which it is right."""
+    cdef object array
+    cdef Variable source         # an argument's Variable; None for a result, which must not keep its own node alive
+    cdef Version version         # a result's counter
+    cdef long expected
+    cdef int output_nr
+
+    cdef object unpack(self, OperationNode node, Py_ssize_t slot, bint create_graph):
+        cdef Version version = self.version if self.source is None else self.source._counter
+        cdef long now = 0 if version is None else version.value
+        cdef Variable v
+        if now != self.expected:
+            what = node.operation.describe_slot(slot)
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"{node.operation.name} saved {what} of size {tuple(self.array.shape)} at version {self.expected}, it is "
+                f"at version {now} now. Use the out-of-place form of the operation that changed it, or change a clone()")
+        if not create_graph:
+            return self.array
+        if self.source is not None:
+            if variable_array(self.source) is self.array:
+                return self.source
+            v = wrap_variable(self.array, False)      # its .data was replaced since: same history, the memory saved
+            v._requires_grad = self.source._requires_grad
+            v._grad_fn, v._output_nr = grad_fn_of(self.source), self.source._output_nr
+            return v
+        v = wrap_variable(self.array, False)
+        v._counter = version
+        v._grad_fn, v._output_nr = node, self.output_nr
+        return v
+
+
+cdef OperationNode record(Operation operation, tuple args, tuple arrays, tuple outs, object workspace, long needs):
+    """A node for what `operation` just computed: edges to the inputs' nodes, and the values its formulas name."""
+    global recorded
+    cdef OperationNode node = OperationNode.__new__(OperationNode)
+    cdef Py_ssize_t i, slot, n = PyTuple_GET_SIZE(args), count = n - PyTuple_GET_SIZE(operation.parameters)
+    cdef Variable v
+    cdef object value, edge
+    cdef tuple edges = PyTuple_New(count), values, sizes = None
+    cdef bint numbered = False
+    cdef long kind, index, used
+    cdef Saved saved
+    recorded += 1
+    node.sequence = recorded
+    node.operation = operation
+    node.outputs = operation.outputs
+    node._needs = needs if not operation.variadic else -1
+    for i in range(count):
+        edge = None
+        value = <object> PyTuple_GET_ITEM(args, i)
+        if (i >= 63 or needs >> i & 1) and isinstance(value, Variable):
+            v = <Variable> value
+            if v._grad_fn is not None:
+                edge = v._grad_fn
+                numbered |= v._output_nr != 0
+            elif v._requires_grad:
+                edge = v
+        Py_INCREF(edge)
+        PyTuple_SET_ITEM(edges, i, edge)
+    node._edges = edges
+    if numbered:
+        node._numbers = tuple([(<Variable> a)._output_nr if isinstance(a, Variable) else 0 for a in args[:count]])
+    if operation.broadcast:
+        size = size_of(variable_array(<Variable> outs[0]))
+        for i in range(count):
+            if needs >> i & 1 and not same_size(arrays[i], variable_array(<Variable> outs[0])):
+                sizes = tuple([size_of(a) if isinstance(args[k], Variable) and size_of(a) != size else None
+                               for k, a in enumerate(arrays)])
+                break
+    node._sizes = sizes
+
+    values = PyTuple_New(PyTuple_GET_SIZE(operation._slots))
+    for slot in range(PyTuple_GET_SIZE(operation._slots)):
+        kind, index, used = <tuple> PyTuple_GET_ITEM(operation._slots, slot)
+        value = None
+        if used & needs or operation.variadic:
+            if kind == VALUE:
+                value = <object> PyTuple_GET_ITEM(args, index)
+                if isinstance(value, Variable):
+                    saved = Saved.__new__(Saved)
+                    saved.array = <object> PyTuple_GET_ITEM(arrays, index)
+                    saved.source = <Variable> value
+                    saved.expected = 0 if saved.source._counter is None else saved.source._counter.value
+                    value = saved
+            elif kind == OUT:
+                v = <Variable> PyTuple_GET_ITEM(outs, index)
+                saved = Saved.__new__(Saved)
+                saved.array = variable_array(v)
+                saved.version = counter(v)
+                saved.expected = saved.version.value
+                saved.output_nr = index
+                value = saved
+            elif kind == PARAMETER:
+                value = <object> PyTuple_GET_ITEM(args, count + index)
+            elif kind == SIZE:
+                value = <object> PyTuple_GET_ITEM(arrays, index)
+                value = value.shape if hasattr(value, "shape") else None
+            elif kind == DTYPE:
+                value = (<object> PyTuple_GET_ITEM(arrays, index)).dtype
+            elif kind == SIZES:
+                value = tuple([a.shape for a in arrays[:count]])
+            elif kind == WORKSPACE:
+                value = workspace
+        Py_INCREF(value)
+        PyTuple_SET_ITEM(values, slot, value)
+    node._values = values
+    return node
+
+
+cdef bint same_size(object a, object b):
+    cdef int i
+    if cnp.PyArray_CheckExact(a) and cnp.PyArray_CheckExact(b):
+        if cnp.PyArray_NDIM(<cnp.ndarray> a) != cnp.PyArray_NDIM(<cnp.ndarray> b):
+            return False
+        for i in range(cnp.PyArray_NDIM(<cnp.ndarray> a)):
+            if cnp.PyArray_DIMS(<cnp.ndarray> a)[i] != cnp.PyArray_DIMS(<cnp.ndarray> b)[i]:
+                return False
+        return True
+    return not hasattr(a, "shape") or a.shape == b.shape
+
+
+cdef class Node:
+    """A recorded operation: `next_functions` leads to the nodes of its inputs."""
+
+    def name(self):
+        return type(self).__name__
+
+    @property
+    def next_functions(self):
+        """((node or None, number of its output), ...), one an input."""
+        numbers = self._numbers or (0,) * len(self._edges)
+        return tuple([(AccumulateGrad(e) if isinstance(e, Variable) else e, k) for e, k in zip(self._edges, numbers)])
+
+    def register_hook(self, hook):
+        """Call `hook(grad_inputs, grad_outputs)` after this node's derivative; what it returns replaces grad_inputs."""
+        if self._post_hooks is None:
+            self._post_hooks = OrderedDict()
+        return operations["removable_handle"](self._post_hooks, hook)
+
+    def add_pre_hook(self, int number, hooks):
+        """Let the hooks in `hooks` see (and replace) the gradient of output `number`."""
+        if self._pre_hooks is None:
+            self._pre_hooks = []
+        self._pre_hooks.append((number, hooks))
+
+    cdef object step(self, object grads, long mask, bint create_graph):
+        raise NotImplementedError
+
+    cdef int release(self) except -1:
+        self._released = True
+        return 0
+
+    def __dealloc__(self):
+        drop(self._edges)
+        self._edges = None
+
+    def __repr__(self):
+        return f"<{self.name()} object at {<size_t> <PyObject*> self:#x}>"
+
+
+cdef void drop(object held) noexcept:
+    """Let go of `held`, which may keep a long chain of nodes alive, without recursion."""
+    global dropping
+    if held is None:
+        return
+    dropped.append(held)
+    if not dropping:
+        dropping = True
+        held = None
+        while dropped:
+            dropped.pop()
+        dropping = False
+
+
+class AccumulateGrad:
+    """Where the graph ends: adds a gradient to the leaf `variable`."""
+    next_functions = ()
+
+    def __init__(self, variable):
+        self.variable = variable
+
+    def name(self):
+        return "AccumulateGrad"
+
+    def __eq__(self, other):
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self):
+        return hash(self.variable)
+
+    def __repr__(self):
+        return f"<AccumulateGrad object at {id(self.variable):#x}>"
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class OperationNode(Node):
+    """Node of an operation from the table."""
+
+    def name(self):
+        words = self.operation.name.replace("_", " ").title().replace(" ", "")
+        return f"{words}Backward"
+
+    def __dealloc__(self):
+        drop(self._values)
+        self._values = None
+
+    cdef int release(self) except -1:
+        if self._values is not None and PyTuple_GET_SIZE(self._values):
+            self._released = True
+            drop(self._values)
+            self._values = None
+        return 0
+
+    cdef object step(self, object grads, long mask, bint create_graph):
+        """Gradients of the inputs (list: None where not needed) from those of the outputs."""
+        cdef Operation operation = self.operation
+        cdef long needs = self._needs & mask, used
+        cdef Py_ssize_t i, k, slot, n = PyTuple_GET_SIZE(self._edges)
+        cdef PyObject* values[MOST_SLOTS]
+        cdef PyObject* argv[MOST_SLOTS + 1]
+        cdef list held = None, result
+        cdef object value, grad
+        cdef tuple formula, slots
+        if self._released:
+            raise_released(operation.name)
+        if create_graph and operation.reference is not None:
+            return self.step_through_reference(grads, needs)
+        for slot in range(PyTuple_GET_SIZE(operation._slots)):
+            kind, index, used = <tuple> PyTuple_GET_ITEM(operation._slots, slot)
+            value = <object> PyTuple_GET_ITEM(self._values, slot)
+            if used & needs or operation.variadic:
+                if type(value) is Saved:
+                    value = (<Saved> value).unpack(self, slot, create_graph)
+                    if create_graph:
+                        held = held or []
+                        held.append(value)
+                elif kind == NEEDS:
+                    value = tuple([bool(needs >> i & 1) for i in range(n)])
+                    held = held or []
+                    held.append(value)
+            values[slot] = <PyObject*> value
+        if operation.joint is not None:
+            slots = operation._formulas[0][1]
+            argv[0] = <PyObject*> grads
+            for k in range(PyTuple_GET_SIZE(slots)):
+                argv[k + 1] = values[<long> <object> PyTuple_GET_ITEM(slots, k)]
+            result = list(PyObject_Vectorcall(operation.joint, argv, PyTuple_GET_SIZE(slots) + 1, NULL))
+        else:
+            result = [None] * n
+            for i in range(n):
+                if needs >> i & 1:
+                    formula = <tuple> PyTuple_GET_ITEM(operation._formulas, i)
+                    slots = <tuple> PyTuple_GET_ITEM(formula, 1)
+                    argv[0] = <PyObject*> grads
+                    for k in range(PyTuple_GET_SIZE(slots)):
+                        argv[k + 1] = values[<long> <object> PyTuple_GET_ITEM(slots, k)]
+                    result[i] = PyObject_Vectorcall(<object> PyTuple_GET_ITEM(formula, 0), argv,
+                                                    PyTuple_GET_SIZE(slots) + 1, NULL)
+        if self._sizes is not None:
+            for i in range(n):
+                if result[i] is not None and self._sizes[i] is not None:
+                    result[i] = sum_to_size(result[i], self._sizes[i])
+        return result
+
+    cdef object step_through_reference(self, object grads, long needs):
+        """The derivative recorded: run the reference on aliases of the inputs and differentiate that.
+
+        Aliases, because one input may have been computed from another: the partial derivatives are wanted here.
+        """
+        cdef Operation operation = self.operation
+        cdef Py_ssize_t i, slot, n = PyTuple_GET_SIZE(self._edges)
+        cdef list args = [None] * (n + len(operation.parameters))
+        for slot, (kind, index, _) in enumerate(operation._slots):
+            value = self._values[slot]
+            if kind == PARAMETER:
+                args[n + index] = value
+            elif kind == VALUE:
+                if type(value) is Saved:
+                    value = (<Saved> value).unpack(self, slot, True)
+                    if needs >> index & 1:
+                        value = op_identity(value)
+                args[index] = value
+        outs = operation.reference(*args)
+        if operation.outputs == 1:
+            outs, grads = (outs,), (grads,)
+        pairs = [(o, g) for o, g in zip(outs, grads) if g is not None and requires_grad(o)]
+        wanted = [i for i in range(n) if needs >> i & 1]
+        found = run_backward(tuple([o for o, _ in pairs]), tuple([g for _, g in pairs]), True, True,
+                             tuple([args[i] for i in wanted]), False)
+        result = [None] * n
+        for i, g in zip(wanted, found):
+            result[i] = g
+        return result
+
+
+cdef object raise_released(name):
+    raise RuntimeError(f"{name}: trying to backward through the graph a second time, but the buffers have already been "
+                       "freed. Specify retain_graph=True when calling backward the first time")
+
+
+cdef class PythonNode(Node):
+    """Node of a user's Function. Its `context` computes on Variables: `context._step(grads) -> one gradient an input`."""
+
+    def __init__(self, context, inputs, int outputs):
+        global recorded
+        recorded += 1
+        self.sequence = recorded
+        self.context = context
+        self.outputs = outputs
+        self._edges = tuple([None if not isinstance(v, Variable) or not requires_grad(v) else
+                             (<Variable> v)._grad_fn if (<Variable> v)._grad_fn is not None else v for v in inputs])
+        self._numbers = tuple([(<Variable> v)._output_nr if isinstance(v, Variable) else 0 for v in inputs])
+
+    def name(self):
+        return f"{type(self.context).__name__}Backward"
+
+    def attach(self, Variable variable, int number):
+        """Make `variable` output `number` of this node."""
+        variable._grad_fn = self
+        variable._output_nr = number
+        variable._requires_grad = False
+
+    def __dealloc__(self):
+        drop(self.context)
+        self.context = None
+
+    cdef int release(self) except -1:
+        self._released = True
+        self.context._release()
+        return 0
+
+    cdef object step(self, object grads, long mask, bint create_graph):
+        if self.outputs == 1:
+            grads = (grads,)
+        if not create_graph:
+            grads = tuple([None if g is None else wrap_variable(g, True) for g in grads])
+        result = self.context._step(grads, create_graph)
+        if not create_graph:
+            return [None if g is None else variable_array(<Variable> g) for g in result]
+        return list(result)

@@ -1,0 +1,93 @@
+# Part of the engine (_core.pyx): in-place changes, versions, and the histories of views and their bases.
+
+cdef object apply_in_place(Operation operation, target, tuple args):
+    """Run the operation with `target` first, write the result into `target`'s memory and replace its history."""
+    cdef Variable v, result
+    if isinstance(target, Tensor):
+        out = apply(operation, (target,) + args)
+        write_into((<Tensor> target).array, (<Tensor> out).array if isinstance(out, Tensor) else out, operation)
+        return target
+    if not isinstance(target, Variable):
+        raise TypeError(f"{operation.name}_: expected a Tensor or a Variable, got {type(target).__name__}")
+    v = <Variable> target
+    cdef bint is_volatile = v._volatile
+    for a in args:
+        if isinstance(a, Variable):
+            is_volatile |= (<Variable> a)._volatile
+    if not is_volatile:
+        check_writable_leaf(v, operation.name)
+    result = apply(operation, (target,) + args)
+    write_into(variable_array(v), variable_array(result), operation)
+    replace_history(v, result)
+    return target
+
+
+cdef int check_writable_leaf(Variable v, str name) except -1:
+    cdef Variable base = v if v._view_of is None else v._view_of
+    if base._requires_grad and base._grad_fn is None:
+        raise RuntimeError(f"{name}_: a leaf Variable that requires grad has been used in an in-place operation. Its value "
+                           "would no longer be the leaf that gradients are wanted for; use the out-of-place form, or "
+                           "change its .data, which records nothing")
+    return 0
+
+
+cdef int write_into(object array, object value, Operation operation) except -1:
+    size = getattr(value, "shape", ())
+    if array.shape != size and not (size == () or operation is None):
+        raise RuntimeError(f"{operation.name}_: an in-place operation cannot change the size of its target: it has size "
+                           f"{array.shape}, the result has {size}")
+    array[...] = value
+    return 0
+
+
+def changed(Variable target, Variable result):
+    """After `target`'s memory was overwritten with `result`'s value: bump the version, take over the history."""
+    replace_history(target, result)
+    return target
+
+
+def check_leaf(Variable target, str name):
+    """Refuse an in-place change of a leaf that requires grad."""
+    check_writable_leaf(target, name)
+
+
+cdef int replace_history(Variable v, Variable result) except -1:
+    cdef Variable base = v._view_of
+    cdef OperationNode node
+    cdef long needs
+    bump(v)
+    if result._volatile:
+        for target in (v, base):
+            if target is not None:
+                (<Variable> target)._volatile, (<Variable> target)._grad_fn = True, None
+                (<Variable> target)._requires_grad = False
+        if base is not None:
+            v._view_version = counter(base).value
+        return 0
+    if base is None:
+        v._grad_fn, v._output_nr = result._grad_fn, result._output_nr
+        adopt(result, v)
+        return 0
+    needs = (1 if requires_grad(base) else 0) | (2 if result._grad_fn is not None else 0)
+    if needs:
+        arrays = (variable_array(base), variable_array(result)) + geometry(variable_array(base), variable_array(v))
+        node = record(op_write_view, (base, result) + arrays[2:], arrays, (base,), None, needs)
+        base._grad_fn, base._output_nr = node, 0
+        v._view_version = -1          # derive this view from the base when next asked
+    else:
+        v._view_version = counter(base).value
+    return 0
+
+
+cdef int adopt(Variable result, Variable v) except -1:
+    """A node that saved its result now means the target: same memory, and later changes of it must be noticed."""
+    cdef Saved saved
+    if result._grad_fn is None or not isinstance(result._grad_fn, OperationNode):
+        return 0
+    for value in (<OperationNode> result._grad_fn)._values:
+        if type(value) is Saved and (<Saved> value).source is None:
+            saved = <Saved> value
+            saved.array = variable_array(v)
+            saved.version = counter(v)
+            saved.expected = saved.version.value
+    return 0

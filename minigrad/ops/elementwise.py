@@ -1,0 +1,380 @@
+"""Elementwise operations: each forward, and each derivative in one line.
+
+A formula's parameter names say what it needs (see `_core.pyx`): `g` the gradient, an argument, `out` the result. The
+lines run on arrays for a first derivative and on Variables when a second one is wanted, so they use only operators and
+operations. Forwards are written against NumPy's functions, which hand CuPy arrays to CuPy by themselves; those in
+`kernels` are faster for small arrays.
+"""
+
+import warnings
+
+import numpy as np
+
+from minigrad import kernels
+from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad.ops.shape import reshape
+from minigrad.ops.table import ALL, INTEGRAL, SIGNED, S, T, row
+
+
+def _flat_fallback(operation, args, error):
+    """Sizes that do not broadcast but have equal element counts are processed flat, with a warning: the era's rule."""
+    tensors = [a for a in args if isinstance(a, (Tensor, Variable))]
+    sizes = [tuple(array_of(a).shape) for a in tensors]
+    if not isinstance(error, ValueError) or len(sizes) < 2:
+        raise error
+    if len({int(np.prod(s)) for s in sizes}) > 1:
+        raise RuntimeError(
+            f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast: counted from the last dimension, "
+            "each pair must be equal or one of them 1"
+        ) from error
+    warnings.warn(
+        f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of elements. "
+        f"Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}",
+        UserWarning,
+        stacklevel=3,
+    )
+    return operation(*(reshape(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args))
+
+
+def _pointwise(name, forward, arguments="a b", parameters="", **derivatives):
+    return Operation(
+        name, forward, arguments, parameters, derivatives=derivatives, broadcast=True, rescue=_flat_fallback
+    )
+
+
+def _unary(name, forward, x=None, parameters=""):
+    return Operation(name, forward, "x", parameters, derivatives={"x": x} if x else None)
+
+
+# ---------------------------------------------------------------- masks in formulas
+
+# `g` where the mask holds, 0 elsewhere. The mask is a bool or byte array; it has no derivative.
+keep = Operation(
+    "keep", lambda x, mask: np.where(mask, x, 0), "x mask", derivatives={"x": lambda g, mask: keep(g, mask)}, indices="mask"
+)
+
+
+def _compared(function):
+    return lambda a, b: function(a, b).view(np.uint8)
+
+
+def _comparison(name, function):
+    return Operation(name, _compared(function), "a b", rescue=_flat_fallback)
+
+
+eq, ne = _comparison("eq", np.equal), _comparison("ne", np.not_equal)
+lt, le = _comparison("lt", np.less), _comparison("le", np.less_equal)
+gt, ge = _comparison("gt", np.greater), _comparison("ge", np.greater_equal)
+
+for _operation in (eq, ne, lt, le, gt, ge):
+    row(
+        _operation.name,
+        _operation,
+        [S(T(3, 4, low=-1, high=1), T(3, 4, low=-1, high=1)), S(T(3, 1), T(4)), S(T(2, 3, low=0, high=2), 1)],
+        [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast")],
+        types=ALL,
+        order=0,
+        why="a comparison is constant almost everywhere",
+        in_place=True,
+    )
+
+
+# ---------------------------------------------------------------- arithmetic
+
+add_pair = _pointwise("add", kernels.add, a=lambda g: g, b=lambda g: g)
+sub_pair = _pointwise("sub", kernels.subtract, a=lambda g: g, b=lambda g: -g)
+mul_pair = _pointwise("mul", kernels.multiply, a=lambda g, b: g * b, b=lambda g, a: g * a)
+
+
+def _divide(a, b):
+    dtype = a.dtype if hasattr(a, "dtype") else b.dtype
+    if dtype.kind not in "iu":
+        return kernels.divide(a, b)
+    if np.any(np.equal(b, 0)):
+        raise RuntimeError("div: an integer tensor was divided by 0")
+    quotient = np.floor_divide(a, b)      # towards minus infinity; the era's integer division truncates
+    return (quotient + ((quotient < 0) & (np.multiply(quotient, b) != a))).astype(dtype, copy=False)
+
+
+div_pair = _pointwise("div", _divide, a=lambda g, b: g / b, b=lambda g, b, out: -g * out / b)
+
+
+def _with_factor(operation):
+    """The era's `add(input, [value,] other)`: input + value * other."""
+
+    def function(input, value, other=None):
+        if other is None:
+            return operation(input, value)
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"{operation.name}: the factor before the tensor must be a number, got {type(value).__name__}")
+        return operation(input, mul_pair(other, value))
+
+    function.__name__ = operation.name
+    function.__doc__ = (
+        f"{operation.name}(input, [value=1,] other): input {'+' if operation.name == 'add' else '-'} value * other, "
+        "elementwise with broadcasting; other may be a number."
+    )
+    return function
+
+
+add, sub = _with_factor(add_pair), _with_factor(sub_pair)
+mul, div = mul_pair, div_pair
+
+_PAIRS = [
+    S(T(3, 4), T(3, 4)), S(T(3, 4), T(4)), S(T(3, 1), T(1, 4)), S(T(2, 1, 3), T(4, 1)), S(T(1), T(1)),
+    S(T(3, 4), 2), S(T(2, 3, low=1), T(3, low=1)),
+]  # fmt: skip
+_REFUSED_PAIRS = [
+    (S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"),
+    (S(T(3, dtype="float32"), T(3, dtype="float64")), (TypeError, RuntimeError), "Expected object of type"),
+    (S(T(3, dtype="int64"), 1.5), TypeError, "whole numbers"),
+    (S(T(3), "2"), TypeError, "expected tensors and numbers"),
+]
+row("add", add, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True)
+row("sub", sub, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=SIGNED + ("int8",), in_place=True)
+row("mul", mul, _PAIRS, _REFUSED_PAIRS, types=ALL, in_place=True)
+row(
+    "div",
+    div,
+    [S(T(3, 4), T(3, 4, low=1, high=3)), S(T(3, 1), T(4, low=-3, high=-1)), S(T(2, 3), 2), S(1, T(2, 3, low=1, high=2))],
+    _REFUSED_PAIRS,
+    types=ALL,
+    in_place=True,
+)
+
+neg = row("neg", _unary("neg", kernels.negative, lambda g: -g), [S(T(3, 4)), S(T(1))], types=SIGNED, in_place=True)
+
+
+# ---------------------------------------------------------------- powers
+
+def _power_rule(g, a, b):
+    """g * b * a**(b-1), and 0 where b is 0 even if a is 0."""
+    if isinstance(b, (int, float)):
+        return g * 0 if b == 0 else g * (a ** (b - 1) * b)
+    return keep(g * b * pow_pair(a, b - 1 + _is_zero(b, g)), b != 0)
+
+
+def _is_zero(b, g):
+    return keep(g * 0 + 1, b == 0)
+
+
+def _power(a, b):
+    if isinstance(b, int) and getattr(a, "dtype", np.dtype(float)).kind in "iu" and b < 0:
+        raise RuntimeError(f"pow: an integer tensor cannot be raised to the negative power {b}; convert it to float first")
+    with np.errstate(all="ignore"):
+        return np.power(a, b)
+
+
+pow_pair = _pointwise("pow", _power, a=_power_rule, b=lambda g, a, out: g * out * _log(a))
+
+
+def _log(a):
+    return np.log(a) if isinstance(a, (int, float)) else log(a)
+
+
+def pow(input, exponent):
+    """pow(input, exponent): input ** exponent, elementwise; one of the two may be a number."""
+    return pow_pair(input, exponent)
+
+
+row(
+    "pow",
+    pow,
+    [S(T(3, 4, low=0.5), 2), S(T(3, 4), 3), S(T(3, 4, low=0.5), -1.5), S(T(3), 0), S(2, T(3, 4)),
+     S(T(3, 1, low=0.5), T(4)), S(T(2, 3, low=0.5), T(2, 3))],
+    in_place=True,
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- functions of one argument
+
+def _quiet(function):
+    """NumPy's function without its warnings: infinities and nans are values here, as in the era."""
+
+    def forward(x):
+        with np.errstate(all="ignore"):
+            return function(x)
+
+    return forward
+
+
+exp = _unary("exp", _quiet(np.exp), lambda g, out: g * out)
+log = _unary("log", _quiet(np.log), lambda g, x: g / x)
+log1p = _unary("log1p", _quiet(np.log1p), lambda g, x: g / (x + 1))
+sqrt = _unary("sqrt", _quiet(np.sqrt), lambda g, out: g / (out * 2))
+rsqrt = _unary("rsqrt", _quiet(lambda x: 1 / np.sqrt(x)), lambda g, out: g * out**3 * -0.5)
+reciprocal = _unary("reciprocal", _quiet(np.reciprocal), lambda g, out: -g * out * out)
+sin = _unary("sin", _quiet(np.sin), lambda g, x: g * cos(x))
+cos = _unary("cos", _quiet(np.cos), lambda g, x: -g * sin(x))
+tan = _unary("tan", _quiet(np.tan), lambda g, out: g * (out * out + 1))
+asin = _unary("asin", _quiet(np.arcsin), lambda g, x: g * rsqrt(1 - x * x))
+acos = _unary("acos", _quiet(np.arccos), lambda g, x: -g * rsqrt(1 - x * x))
+atan = _unary("atan", np.arctan, lambda g, x: g / (x * x + 1))
+sinh = _unary("sinh", _quiet(np.sinh), lambda g, x: g * cosh(x))
+cosh = _unary("cosh", _quiet(np.cosh), lambda g, x: g * sinh(x))
+
+for _operation, _low, _high in [
+    (exp, -2, 2), (log, 0.3, 3), (log1p, -0.7, 2), (sqrt, 0.3, 3), (rsqrt, 0.3, 3), (reciprocal, 0.3, 3),
+    (sin, -3, 3), (cos, -3, 3), (tan, -1, 1), (asin, -0.9, 0.9), (acos, -0.9, 0.9), (atan, -3, 3), (sinh, -2, 2),
+    (cosh, -2, 2),
+]:  # fmt: skip
+    row(_operation.name, _operation, [S(T(3, 4, low=_low, high=_high)), S(T(1, low=_low, high=_high))], in_place=True)
+
+# tanh and sigmoid are everywhere in recurrent networks, so the pass back through them is one kernel, with a derivative
+# of its own.
+tanh_backward = Operation(
+    "tanh_backward", kernels.tanh_backward, "grad y",
+    derivatives={"grad": lambda g, y: tanh_backward(g, y), "y": lambda g, grad, y: g * grad * y * -2},
+)  # fmt: skip
+sigmoid_backward = Operation(
+    "sigmoid_backward", kernels.sigmoid_backward, "grad y",
+    derivatives={"grad": lambda g, y: sigmoid_backward(g, y), "y": lambda g, grad, y: g * grad * (y * -2 + 1)},
+)  # fmt: skip
+relu_backward = Operation(
+    "relu_backward", kernels.relu_backward, "grad y", derivatives={"grad": lambda g, y: relu_backward(g, y)}
+)
+tanh = _unary("tanh", kernels.tanh, lambda g, out: tanh_backward(g, out))
+sigmoid = _unary("sigmoid", kernels.sigmoid, lambda g, out: sigmoid_backward(g, out))
+relu = _unary("relu", kernels.relu, lambda g, out: relu_backward(g, out))
+
+row("tanh", tanh, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"))
+row("sigmoid", sigmoid, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"))
+row(
+    "relu", relu, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], method=False, exported=("functional",),
+    oracle="nn.functional.relu",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- pieces that are constant or linear
+
+def _step(name, function):
+    return _unary(name, function, lambda g: g * 0)
+
+
+sign, floor, ceil = _step("sign", np.sign), _step("floor", np.floor), _step("ceil", np.ceil)
+round, trunc = _step("round", np.rint), _step("trunc", np.trunc)
+frac = _unary("frac", lambda x: x - np.trunc(x), lambda g: g)
+abs = _unary("abs", np.abs, lambda g, x: g * sign(x))
+for _operation, _types in [(sign, ALL), (floor, None), (ceil, None), (round, None), (trunc, None), (frac, None)]:
+    row(
+        _operation.name, _operation, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], in_place=True,
+        **({"types": _types} if _types else {}),
+    )  # fmt: skip
+row("abs", abs, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], types=SIGNED, in_place=True)
+
+
+def _clip(x, min, max):
+    return np.clip(x, min, max)
+
+
+clip = _unary("clamp", _clip, lambda g, x, min, max: keep(g, _inside(x, min, max)), "min max")
+
+
+def _inside(x, min, max):
+    """1 strictly between the bounds: the derivative of clamp is 0 at both."""
+    above = None if min is None else x > min
+    below = None if max is None else x < max
+    return below if above is None else above if below is None else above * below
+
+
+def clamp(input, min=None, max=None):
+    """clamp(input, min=None, max=None): each element moved to the nearest number in [min, max].
+
+    Raises RuntimeError if both bounds are missing.
+    """
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of min and max must be given")
+    return clip(input, min, max)
+
+
+row(
+    "clamp", clamp,
+    [S(T(3, 4, distinct=True), -1, 1), S(T(3, 4, distinct=True), min=-1), S(T(3, 4, distinct=True), max=1)],
+    [(S(T(3)), RuntimeError, "at least one")], types=ALL, in_place=True,
+)  # fmt: skip
+
+maximum = _pointwise("max", np.maximum, a=lambda g, a, b: keep(g, a > b), b=lambda g, a, b: keep(g, a <= b))
+minimum = _pointwise("min", np.minimum, a=lambda g, a, b: keep(g, a < b), b=lambda g, a, b: keep(g, a >= b))
+
+
+def _remainder(x, divisor):
+    if x.dtype.kind in "iu" and np.any(np.equal(divisor, 0)):
+        raise RuntimeError("remainder: an integer tensor was divided by 0")
+    with np.errstate(all="ignore"):
+        return np.remainder(x, divisor)
+
+
+def _fmod(x, divisor):
+    if x.dtype.kind in "iu" and np.any(np.equal(divisor, 0)):
+        raise RuntimeError("fmod: an integer tensor was divided by 0")
+    with np.errstate(all="ignore"):
+        return np.fmod(x, divisor)
+
+
+remainder = _pointwise("remainder", _remainder, a=lambda g: g)
+fmod = _pointwise("fmod", _fmod, a=lambda g: g)
+for _operation in (remainder, fmod):
+    row(
+        _operation.name, _operation,
+        [S(T(3, 4, low=2.2, high=2.8), 2), S(T(3, 4, low=-2.8, high=-2.2), 2), S(T(3, low=3.1, high=3.9), T(3, low=2, high=3, grad=False))],
+        types=ALL, in_place=True,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- combinations
+
+def addcmul(input, value, tensor1, tensor2=None):
+    """addcmul(input, [value=1,] tensor1, tensor2): input + value * tensor1 * tensor2."""
+    if tensor2 is None:
+        value, tensor1, tensor2 = 1, value, tensor1
+    return add(input, value, mul_pair(tensor1, tensor2))
+
+
+def addcdiv(input, value, tensor1, tensor2=None):
+    """addcdiv(input, [value=1,] tensor1, tensor2): input + value * tensor1 / tensor2."""
+    if tensor2 is None:
+        value, tensor1, tensor2 = 1, value, tensor1
+    return add(input, value, div_pair(tensor1, tensor2))
+
+
+def lerp(input, end, weight):
+    """lerp(input, end, weight): input + weight * (end - input), weight a number."""
+    return add(input, weight, sub_pair(end, input))
+
+
+row("addcmul", addcmul, [S(T(3, 4), T(3, 4), T(3, 4)), S(T(3, 4), 2, T(4), T(3, 1))], in_place=True)
+row("addcdiv", addcdiv, [S(T(3, 4), T(3, 4), T(3, 4, low=1)), S(T(3, 4), 2, T(4), T(3, 1, low=1))], in_place=True)
+row("lerp", lerp, [S(T(3, 4), T(3, 4), 0.3), S(T(2, 3), T(3), 2)], in_place=True)
+
+
+# ---------------------------------------------------------------- bits
+
+def _integers(name, function, integer_types=INTEGRAL):
+    def forward(a, b):
+        for x in (a, b):
+            if hasattr(x, "dtype") and x.dtype.kind not in "iu":
+                raise TypeError(f"{name}: defined for integer tensors only, got {x.dtype}")
+        return function(a, b)
+
+    return Operation(name, forward, "a b", rescue=_flat_fallback)
+
+
+bitand, bitor = _integers("bitand", np.bitwise_and), _integers("bitor", np.bitwise_or)
+bitxor = _integers("bitxor", np.bitwise_xor)
+lshift, rshift = _integers("lshift", np.left_shift), _integers("rshift", np.right_shift)
+
+
+def _complement(x):
+    if x.dtype != np.uint8:
+        raise RuntimeError(f"~ is defined for ByteTensors only (1 - mask), got {x.dtype}")
+    return np.subtract(1, x, dtype=np.uint8)
+
+
+invert = Operation("invert", _complement, "x")
+
+
+# ---------------------------------------------------------------- types
+
+cast = Operation(
+    "cast", lambda x, dtype: x.astype(dtype), "x", "dtype", derivatives={"x": lambda g, x_dtype: cast(g, x_dtype)}
+)

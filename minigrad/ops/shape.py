@@ -1,0 +1,488 @@
+"""Operations that change shape: views, copies, joining and splitting.
+
+A view shares its argument's memory (`view=True` tells the engine, which then tracks in-place changes through it). All
+basic indexing - select, narrow, slices - is one view operation, `index`, whose derivative is `place`: zeros with the
+gradient written where the view was.
+"""
+
+import math
+import operator
+
+import numpy as np
+
+from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad.ops.table import ALL, S, T, row
+
+
+def size_of(x):
+    """Size of a Tensor, Variable or array as a tuple."""
+    return tuple(array_of(x).shape if isinstance(x, (Tensor, Variable)) else x.shape)
+
+
+def wrap_dim(dim, ndim, name="dim", extra=0):
+    """A dimension counted from the front; negative ones count from the end. `extra`: room for new dimensions."""
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"{name} must be an int, got {type(dim).__name__}")
+    dim, limit = operator.index(dim), ndim + extra
+    if not -limit <= dim < limit:
+        raise RuntimeError(f"{name} must be from {-limit} to {limit - 1} for {ndim} dimensions, got {dim}")
+    return dim % limit
+
+
+def as_size(sizes, name):
+    """The sizes of a call `f(2, 3)` or `f((2, 3))` as a tuple of ints."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    if not sizes:
+        raise TypeError(f"{name}: expected at least one size")
+    for s in sizes:
+        if isinstance(s, (bool, float)) or not hasattr(s, "__index__"):
+            raise TypeError(f"{name}: sizes must be ints, got {s!r} ({type(s).__name__}) in {tuple(sizes)}")
+    return tuple(operator.index(s) for s in sizes)
+
+
+# ---------------------------------------------------------------- the same elements in another shape
+
+# Any shape, copying if it must; the form for formulas.
+reshape = Operation(
+    "reshape", lambda x, size: x.reshape(size), "x", "size", derivatives={"x": lambda g, x_size: reshape(g, x_size)}
+)
+_view = Operation(
+    "view", lambda x, size: x.reshape(size), "x", "size", derivatives={"x": lambda g, x_size: reshape(g, x_size)},
+    view=True,
+)  # fmt: skip
+identity = Operation("identity", lambda x: x.copy(), "x", derivatives={"x": lambda g: g})
+permute_dims = Operation(
+    "permute", np.transpose, "x", "dims", derivatives={"x": lambda g, dims: permute_dims(g, _inverse(dims))}, view=True
+)
+
+
+def _inverse(dims):
+    return tuple(sorted(range(len(dims)), key=dims.__getitem__))
+
+
+def is_contiguous(x):
+    """Whether the elements lie in memory in the order of the dimensions, without gaps."""
+    return bool((array_of(x) if isinstance(x, (Tensor, Variable)) else x).flags.c_contiguous)
+
+
+def contiguous(input):
+    """contiguous(input): input itself if its memory is in order, otherwise a copy that is."""
+    return input if is_contiguous(input) else clone(input)
+
+
+def clone(input):
+    """clone(input): a copy with memory of its own; gradients pass through."""
+    return identity(input)
+
+
+def view(input, *sizes):
+    """view(input, *sizes): the same memory seen with another size.
+
+    One size may be -1: it follows from the others. Raises RuntimeError if the element counts differ or the memory of
+    input is not contiguous.
+    """
+    size = _infer(as_size(sizes, "view"), size_of(input), "view")
+    if not is_contiguous(input):
+        raise RuntimeError(
+            f"view: input of size {size_of(input)} is not contiguous (a transpose or a slice, say), so its elements cannot be "
+            "seen in another shape without copying; call .contiguous() before .view(...)"
+        )
+    return _view(input, size)
+
+
+def _infer(size, old, name):
+    count = math.prod(old)
+    if size.count(-1) > 1 or any(s < -1 for s in size):
+        raise RuntimeError(f"{name}: sizes must not be negative, and only one may be -1, got {size}")
+    if -1 in size:
+        rest = math.prod(s for s in size if s != -1)
+        if rest == 0 or count % rest:
+            raise RuntimeError(f"{name}: size {size} is invalid for an input with {count} elements (size {old})")
+        size = tuple(count // rest if s == -1 else s for s in size)
+    if math.prod(size) != count:
+        raise RuntimeError(f"{name}: size {size} is invalid for an input with {count} elements (size {old})")
+    return size
+
+
+def view_as(input, other):
+    """view_as(input, other): input.view(other.size())."""
+    return view(input, size_of(other))
+
+
+def permute(input, *dims):
+    """permute(input, *dims): a view whose dimension k is input's dimension dims[k]."""
+    dims = as_size(dims, "permute")
+    ndim = len(size_of(input))
+    wrapped = tuple(wrap_dim(d, ndim, "permute: each of dims") for d in dims)
+    if sorted(wrapped) != list(range(ndim)):
+        raise RuntimeError(f"permute: dims must name each of the {ndim} dimensions once, got {dims}")
+    return permute_dims(input, wrapped)
+
+
+def transpose(input, dim0, dim1):
+    """transpose(input, dim0, dim1): a view with the two dimensions swapped."""
+    ndim = len(size_of(input))
+    dims = list(range(ndim))
+    a, b = wrap_dim(dim0, ndim, "transpose: dim0"), wrap_dim(dim1, ndim, "transpose: dim1")
+    dims[a], dims[b] = b, a
+    return permute_dims(input, tuple(dims))
+
+
+def t(input):
+    """t(input): the transposed matrix, as a view. Raises RuntimeError unless input is 2-D."""
+    if len(size_of(input)) != 2:
+        raise RuntimeError(f"t: input must have 2 dimensions, got size {size_of(input)}; use transpose(dim0, dim1)")
+    return permute_dims(input, (1, 0))
+
+
+def swap_last(x):
+    """The matrices of a batch transposed (on any level)."""
+    n = len(size_of(x))
+    return permute_dims(x, (*range(n - 2), n - 1, n - 2))
+
+
+def squeeze(input, dim=None):
+    """squeeze(input, dim=None): a view without dimensions of size 1 (only `dim`, if given); at least one remains."""
+    size = size_of(input)
+    if dim is None:
+        return _view_any(input, tuple(s for s in size if s != 1) or (1,))
+    dim = wrap_dim(dim, len(size), "squeeze: dim")
+    if size[dim] != 1 or len(size) == 1:
+        return _view_any(input, size)
+    return _view_any(input, size[:dim] + size[dim + 1 :])
+
+
+def unsqueeze(input, dim):
+    """unsqueeze(input, dim): a view with a new dimension of size 1 before dimension dim."""
+    size = size_of(input)
+    if size == (0,):
+        raise RuntimeError("unsqueeze: the tensor with no dimension cannot get one")
+    dim = wrap_dim(dim, len(size), "unsqueeze: dim", extra=1)
+    return index(input, (slice(None),) * dim + (None,))
+
+
+# Dropping or adding dimensions of size 1 is a view whatever the strides are.
+def _view_any(input, size):
+    return _view(input, size)
+
+
+_SHAPED = [S(T(2, 3, 4)), S(T(3, 1)), S(T(1))]
+row("contiguous", contiguous, _SHAPED, types=ALL, exported=())
+row("clone", clone, _SHAPED, types=ALL, exported=())
+row(
+    "view", view, [S(T(2, 3, 4), 6, 4), S(T(2, 6), -1, 3), S(T(4), (2, 2)), S(T(3, 1), 3)],
+    [(S(T(2, 3), 4), RuntimeError, "invalid for an input with 6 elements"),
+     (S(T(2, 3), 1.5), TypeError, "sizes must be ints")], types=ALL, exported=(),
+)  # fmt: skip
+row("view_as", view_as, [S(T(2, 3), T(3, 2, grad=False)), S(T(1), T(1, 1, grad=False))], types=ALL, exported=())
+row(
+    "permute", permute, [S(T(2, 3, 4), 2, 0, 1), S(T(3, 1), 1, 0), S(T(2, 3), -1, 0)],
+    [(S(T(2, 3), 0, 0), RuntimeError, "each of the 2 dimensions once")], types=ALL, exported=(),
+)  # fmt: skip
+row(
+    "transpose", transpose, [S(T(2, 3, 4), 0, 2), S(T(2, 3), -1, 0), S(T(1), 0, 0)],
+    [(S(T(2, 3), 0, 2), RuntimeError, "dim1 must be from -2 to 1")], types=ALL,
+)  # fmt: skip
+row("t", t, [S(T(2, 3)), S(T(1, 4))], [(S(T(2, 3, 4)), RuntimeError, "2 dimensions")], types=ALL)
+row("squeeze", squeeze, [S(T(1, 3, 1)), S(T(1, 3, 1), 0), S(T(2, 3), 1), S(T(1)), S(T(1, 1), -1)], types=ALL)
+row("unsqueeze", unsqueeze, [S(T(2, 3), 0), S(T(2, 3), 1), S(T(3), -1), S(T(1), 1)], types=ALL)
+
+
+# ---------------------------------------------------------------- broadcasting, and its derivative
+
+def _sum_to(x, size):
+    lead = x.ndim - len(size)
+    axes = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(size) if s == 1 and x.shape[i + lead] != 1)
+    total = x.sum(axis=axes, keepdims=True) if axes else x
+    return total.reshape(size)
+
+
+sum_to_size = Operation("sum_to_size", _sum_to, "x", "size", derivatives={"x": lambda g, x_size: broadcast_to(g, x_size)})
+broadcast_to = Operation(
+    "expand", np.broadcast_to, "x", "size", derivatives={"x": lambda g, x_size: sum_to_size(g, x_size)}, view=True
+)
+
+
+def expand(input, *sizes):
+    """expand(input, *sizes): a view in which dimensions of size 1 are repeated without copying; -1 keeps a size.
+
+    New dimensions may be added in front. Raises RuntimeError where a size other than 1 would change.
+    """
+    sizes, old = as_size(sizes, "expand"), size_of(input)
+    lead = len(sizes) - len(old)
+    if lead < 0:
+        raise RuntimeError(f"expand: {sizes} has fewer dimensions than the input, whose size is {old}")
+    full = []
+    for k, s in enumerate(sizes):
+        here = old[k - lead] if k >= lead else None
+        if s == -1 and here is None:
+            raise RuntimeError(f"expand: -1 in {sizes} keeps a size, but new dimension {k} has none to keep")
+        s = here if s == -1 else s
+        if s < 1 or (here is not None and here not in (1, s)):
+            raise RuntimeError(f"expand: sizes {sizes} do not fit an input of size {old}: only sizes of 1 can grow")
+        full.append(s)
+    return broadcast_to(input, tuple(full))
+
+
+def expand_as(input, other):
+    """expand_as(input, other): input.expand(other.size())."""
+    return expand(input, size_of(other))
+
+
+row(
+    "expand", expand, [S(T(3, 1), 3, 4), S(T(3), 2, 3), S(T(1, 2), -1, 2), S(T(1), 5)],
+    [(S(T(3, 2), 3, 4), RuntimeError, "only sizes of 1 can grow"), (S(T(3), -1, 3), RuntimeError, "none to keep")],
+    types=ALL, exported=(),
+)  # fmt: skip
+row("expand_as", expand_as, [S(T(3, 1), T(3, 4, grad=False))], types=ALL, exported=())
+
+
+# ---------------------------------------------------------------- basic indexing
+
+index = Operation(
+    "index", lambda x, where: _at_least_1d(x[where], x), "x", "where",
+    derivatives={"x": lambda g, x_size, where: place(g, where, x_size)}, view=True,
+)  # fmt: skip
+place = Operation("place", lambda x, where, size: _placed(x, where, size), "x", "where size",
+                  derivatives={"x": lambda g, where, x_size: reshape(index(g, where), x_size)})  # fmt: skip
+
+
+def _at_least_1d(value, x):
+    """A single element stays a view of one element: a Variable has no 0-d."""
+    if isinstance(value, type(x)) and value.ndim:
+        return value
+    raise IndexError("an index of basic slices must leave at least one dimension")
+
+
+def _placed(x, where, size):
+    out = np.zeros_like(x, shape=size)
+    out[where] = x.reshape(out[where].shape)
+    return out
+
+
+def select(input, dim, index_):
+    """select(input, dim, index): the view input[:, ..., index] without dimension dim; a Number of a 1-D Tensor."""
+    dim = wrap_dim(dim, len(size_of(input)), "select: dim")
+    return input[(slice(None),) * dim + (index_,)]
+
+
+def narrow(input, dim, start, length):
+    """narrow(input, dim, start, length): the view of elements start to start + length - 1 along dim."""
+    size = size_of(input)
+    dim = wrap_dim(dim, len(size), "narrow: dim")
+    if length < 1 or start < 0 or start + length > size[dim]:
+        raise RuntimeError(
+            f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least one element must remain"
+        )
+    return index(input, (slice(None),) * dim + (slice(start, start + length),))
+
+
+row("select", select, [S(T(3, 4), 0, 1), S(T(3, 4), 1, -1), S(T(2, 3, 4), -2, 0)], types=ALL, exported=())
+row(
+    "narrow", narrow, [S(T(3, 4), 1, 1, 2), S(T(3), 0, 0, 3), S(T(3, 4), -1, 3, 1)],
+    [(S(T(3, 4), 1, 3, 2), RuntimeError, "leave dimension 1 of size 4")], types=ALL, exported=(),
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- joining and splitting
+
+def _cat_backward(g, sizes, dim):
+    grads, start = [], 0
+    for size in sizes:
+        grads.append(index(g, (slice(None),) * dim + (slice(start, start + size[dim]),)))
+        start += size[dim]
+    return grads
+
+
+def _cat_refused(operation, args, error):
+    sizes = [size_of(a) for a in args[:-1]]
+    raise RuntimeError(
+        f"cat: all sizes must be equal except in dimension {args[-1]}, got {', '.join(map(str, sizes))}"
+    ) from error
+
+
+_cat = Operation(
+    "cat", lambda *args: np.concatenate(args[:-1], args[-1]), "*", "dim", joint=_cat_backward, rescue=_cat_refused
+)
+
+
+def _sequence(seq, name, error):
+    if isinstance(seq, (Tensor, Variable)) or not hasattr(seq, "__iter__"):
+        raise TypeError(f"{name}: expected a list or tuple of tensors, got {type(seq).__name__}")
+    seq = tuple(seq)
+    if not seq:
+        raise error(f"{name}: expected at least one tensor, got an empty sequence")
+    for s in seq:
+        if not isinstance(s, (Tensor, Variable)):
+            raise TypeError(f"{name}: expected tensors in the sequence, got {type(s).__name__}")
+    return seq
+
+
+def cat(seq, dim=0):
+    """cat(seq, dim=0): the tensors of seq joined along dim; their other sizes must be equal.
+
+    Tensors with no elements are left out. Raises RuntimeError on an empty sequence or sizes that do not fit.
+    """
+    seq = _sequence(seq, "cat", RuntimeError)
+    seq = tuple(s for s in seq if size_of(s) != (0,)) or seq[:1]
+    return _cat(*seq, wrap_dim(dim, len(size_of(seq[0])), "cat: dim"))
+
+
+def stack(seq, dim=0):
+    """stack(seq, dim=0): the tensors of seq, of one size, joined along a new dimension.
+
+    Raises ValueError on an empty sequence, RuntimeError on differing sizes.
+    """
+    seq = _sequence(seq, "stack", ValueError)
+    size = size_of(seq[0])
+    for k, s in enumerate(seq):
+        if size_of(s) != size:
+            raise RuntimeError(f"stack: all sizes must be equal, got {size} and, at position {k}, {size_of(s)}")
+    dim = wrap_dim(dim, len(size), "stack: dim", extra=1)
+    return _cat(*(unsqueeze(s, dim) for s in seq), dim)
+
+
+def split(input, split_size, dim=0):
+    """split(input, split_size, dim=0): views of split_size elements along dim, the last one maybe shorter (a tuple)."""
+    size = size_of(input)
+    dim = wrap_dim(dim, len(size), "split: dim")
+    if not isinstance(split_size, int) or split_size < 1:
+        raise RuntimeError(f"split: split_size must be a positive int, got {split_size!r}")
+    starts = range(0, size[dim], split_size)
+    return tuple(narrow(input, dim, s, min(split_size, size[dim] - s)) for s in starts)
+
+
+def chunk(input, chunks, dim=0):
+    """chunk(input, chunks, dim=0): at most `chunks` views of ceil(size / chunks) elements along dim (a tuple)."""
+    size = size_of(input)
+    dim = wrap_dim(dim, len(size), "chunk: dim")
+    if not isinstance(chunks, int) or chunks < 1:
+        raise RuntimeError(f"chunk: chunks must be a positive int, got {chunks!r}")
+    return split(input, -(-size[dim] // chunks), dim)
+
+
+def unbind(input, dim=0):
+    """unbind(input, dim=0): tuple of input's slices along dim, without that dimension."""
+    dim = wrap_dim(dim, len(size_of(input)), "unbind: dim")
+    return tuple(select(input, dim, k) for k in range(size_of(input)[dim]))
+
+
+def repeat(input, *sizes):
+    """repeat(input, *sizes): input copied sizes[k] times along dimension k (new dimensions in front).
+
+    Raises ValueError if there are fewer sizes than dimensions.
+    """
+    sizes, old = as_size(sizes, "repeat"), size_of(input)
+    if len(sizes) < len(old):
+        raise ValueError(f"repeat: expected at least {len(old)} sizes, one for each dimension of {old}, got {sizes}")
+    if min(sizes) < 1:
+        raise RuntimeError(f"repeat: sizes must be positive, got {sizes}")
+    full = (1,) * (len(sizes) - len(old)) + old
+    # each dimension s repeated r times is a dimension (r, s) in which r was expanded
+    paired = tuple(v for s in full for v in (1, s))
+    wide = tuple(v for r, s in zip(sizes, full) for v in (r, s))
+    return reshape(broadcast_to(reshape(input, paired), wide), tuple(r * s for r, s in zip(sizes, full)))
+
+
+row(
+    "cat", cat, [S([T(2, 3), T(1, 3), T(3, 3)], 0), S([T(2, 3), T(2, 1)], 1), S([T(2)]), S([T(2, 3, 1), T(2, 3, 2)], dim=-1)],
+    [(S([]), RuntimeError, "at least one tensor"), (S([T(2, 3), T(2, 4)]), RuntimeError, "must be equal except in dimension 0"),
+     (S(T(3)), TypeError, "list or tuple")], types=ALL, method=False,
+)  # fmt: skip
+row(
+    "stack", stack, [S([T(2, 3), T(2, 3)], 0), S([T(3), T(3), T(3)], 1), S([T(1)], -1)],
+    [(S([]), ValueError, "at least one tensor"), (S([T(2), T(3)]), RuntimeError, "must be equal")], types=ALL, method=False,
+)  # fmt: skip
+row(
+    "split", split, [S(T(5, 3), 2), S(T(2, 6), 3, 1), S(T(4), 9)],
+    [(S(T(4), 0), RuntimeError, "positive int")], types=ALL,
+)  # fmt: skip
+row(
+    "chunk", chunk, [S(T(5, 3), 2), S(T(2, 6), 3, -1), S(T(2), 4)], [(S(T(4), 0), RuntimeError, "positive int")], types=ALL,
+)  # fmt: skip
+row("unbind", unbind, [S(T(3, 2)), S(T(2, 3), 1)], types=ALL, method=False)
+row(
+    "repeat", repeat, [S(T(2, 3), 2, 1), S(T(3), 2, 2), S(T(1), 4)],
+    [(S(T(2, 3), 2), ValueError, "at least 2 sizes")], types=ALL, exported=(),
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- views by stride (the engine records these itself)
+
+def geometry(base, view):
+    """Where `view` lies in the memory of `base`, in elements: (base sizes, base strides, sizes, strides, offset)."""
+    item = base.itemsize
+    offset = _address(view) - _address(base)
+    return (
+        tuple(base.shape), tuple(s // item for s in base.strides),
+        tuple(view.shape), tuple(s // item for s in view.strides), offset // item,
+    )  # fmt: skip
+
+
+def _address(array):
+    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+
+
+def _laid_out(x, base_size, base_stride):
+    """Zero-filled flat memory in which a tensor of base_size with base_stride would lie, and that tensor with x in it.
+
+    `start` is where its first element lies: negative strides put it behind the others.
+    """
+    reach = [(s - 1) * t for s, t in zip(base_size, base_stride)]
+    start = -sum(r for r in reach if r < 0)
+    flat = np.zeros_like(x, shape=(start + sum(r for r in reach if r > 0) + 1,))
+    whole = _strided(flat, base_size, base_stride, start)
+    whole[...] = x
+    return flat, whole, start
+
+
+def _strided(flat, size, stride, offset):
+    return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * flat.itemsize for s in stride))
+
+
+def _as_strided(x, base_size, base_stride, size, stride, offset):
+    flat, _, start = _laid_out(x, base_size, base_stride)
+    return _strided(flat, size, stride, start + offset).copy()
+
+
+def _add_strided(x, base_size, base_stride, size, stride, offset):
+    """The transpose of as_strided: x added up where its elements came from."""
+    flat, whole, start = _laid_out(np.zeros_like(x, shape=base_size), base_size, base_stride)
+    part = _strided(flat, size, stride, start + offset)
+    lone = tuple(slice(0, 1) if t == 0 else slice(None) for t in stride)      # expanded dimensions share memory
+    part[lone] += _sum_to(x, part[lone].shape)
+    return whole.copy()
+
+
+def _write_view(base, value, base_size, base_stride, size, stride, offset):
+    flat, whole, start = _laid_out(base, base_size, base_stride)
+    _strided(flat, size, stride, start + offset)[...] = value
+    return whole.copy()
+
+
+def _zeros(x):
+    return x * 0
+
+
+_GEOMETRY = "base_size base_stride size stride offset"
+as_strided = Operation(
+    "as_strided", _as_strided, "x", _GEOMETRY,
+    derivatives={"x": lambda g, base_size, base_stride, size, stride, offset:
+                 add_strided(g, base_size, base_stride, size, stride, offset)},
+)  # fmt: skip
+add_strided = Operation(
+    "add_strided", _add_strided, "x", _GEOMETRY,
+    derivatives={"x": lambda g, base_size, base_stride, size, stride, offset:
+                 as_strided(g, base_size, base_stride, size, stride, offset)},
+)  # fmt: skip
+write_view = Operation(
+    "write_view", _write_view, "base value", _GEOMETRY,
+    derivatives={
+        "base": lambda g, base_size, base_stride, size, stride, offset:
+            write_view(g, _zeros(as_strided(g, base_size, base_stride, size, stride, offset)),
+                       base_size, base_stride, size, stride, offset),
+        "value": lambda g, base_size, base_stride, size, stride, offset:
+            as_strided(g, base_size, base_stride, size, stride, offset),
+    },
+)  # fmt: skip

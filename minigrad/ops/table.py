@@ -1,0 +1,126 @@
+"""The one table of operations.
+
+A row says what an operation is called, on which levels it works, for which types, how often it can be differentiated,
+and carries sample calls and calls that must be refused. Methods, functions, the reference page and the tests are made
+from it: an exported operation without a row, or a row without samples, fails the tests.
+
+A sample is a call with `T(...)` in place of tensors; `Sample.build` draws the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+FLOATING = ("float32", "float64")
+INTEGRAL = ("int64", "int32", "int16", "int8", "uint8")
+SIGNED = ("float32", "float64", "int64", "int32", "int16")
+ALL = FLOATING + INTEGRAL
+
+
+class T:
+    """A tensor in a sample: its size and how its numbers are drawn.
+
+    dtype None stands for the type under test; low, high: range of the numbers; distinct: no two are closer than a
+    finite difference could see (for max, sort, relu at 0 ...); values: these very numbers.
+    """
+
+    def __init__(self, *size, low=-2.0, high=2.0, dtype=None, distinct=False, values=None, grad=True):
+        self.size, self.low, self.high, self.dtype = size, low, high, dtype
+        self.distinct, self.values, self.grad = distinct, values, grad and dtype is None
+
+    def build(self, rng: np.random.Generator, dtype: str) -> np.ndarray:
+        kind = np.dtype(self.dtype or dtype)
+        if self.values is not None:
+            return np.array(self.values, kind)
+        count = int(np.prod(self.size))
+        if kind.kind in "iu":
+            low = max(0, int(self.low)) if kind.kind == "u" else int(self.low)
+            return rng.integers(low, max(int(self.high), low + 1), size=self.size, endpoint=self.dtype is None).astype(kind)
+        if self.distinct:    # evenly spaced, shuffled, and never 0
+            numbers = (np.arange(count) + 0.5) / count * (self.high - self.low) + self.low
+            return rng.permutation(numbers).reshape(self.size).astype(kind)
+        return rng.uniform(self.low, self.high, self.size).astype(kind)
+
+    def __repr__(self):
+        return f"T{self.size if len(self.size) != 1 else f'({self.size[0]})'}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One call: arguments (T for tensors) and keyword arguments."""
+
+    args: tuple
+    kwargs: dict = field(default_factory=dict)
+
+    def build(self, rng, wrap: Callable[[np.ndarray, T], Any], dtype="float64") -> tuple[list, dict]:
+        """The call's arguments with every T replaced by `wrap(numbers, T)`; lists of T stay lists."""
+
+        def make(a):
+            if isinstance(a, T):
+                return wrap(a.build(rng, dtype), a)
+            if isinstance(a, (list, tuple)) and any(isinstance(e, T) for e in a):
+                return type(a)(make(e) for e in a)
+            return a
+
+        return [make(a) for a in self.args], {k: make(v) for k, v in self.kwargs.items()}
+
+    def __repr__(self):
+        return ", ".join([repr(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.kwargs.items()])
+
+
+def S(*args, **kwargs) -> Sample:
+    """Short for a Sample in a row."""
+    return Sample(args, kwargs)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A call that must be refused: with which exception, and words that its message must contain."""
+
+    sample: Sample
+    error: type[Exception] | tuple[type[Exception], ...]
+    words: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """name; function(input, ...); samples; errors; types; order of differentiation (why: the reason if below 2).
+
+    levels: "TV" for Tensors and Variables. method: installed on both classes. in_place: also as `name_`. function_of:
+    where the function is exported ("torch", "functional" or both). compare: name of the same thing in today's PyTorch.
+    """
+
+    name: str
+    function: Callable
+    samples: tuple[Sample, ...]
+    errors: tuple[Refusal, ...] = ()
+    types: tuple[str, ...] = FLOATING
+    order: int = 2
+    why: str = ""
+    levels: str = "TV"
+    method: bool = True
+    in_place: bool = False
+    exported: tuple[str, ...] = ("torch",)
+    oracle: Callable | str | None = None
+
+    @property
+    def doc(self) -> str:
+        return getattr(self.function, "__doc__", None) or ""
+
+
+table: dict[str, Row] = {}
+
+
+def row(name, function, samples, errors=(), **options):
+    """Enter an operation into the table and return its function."""
+    if name in table:
+        raise ValueError(f"the table has two rows for {name!r}")
+    entry = Row(name, function, tuple(samples), tuple(Refusal(*e) for e in errors), **options)
+    if entry.order < 2 and not entry.why:
+        raise ValueError(f"row {name!r} is differentiable {entry.order} times only and does not say why")
+    table[name] = entry
+    return function
