@@ -64,7 +64,8 @@ def geometric(out, p, generator=None):
     """Fill `out` with the number of independent trials up to and including the first success: 1, 2, 3, ...
 
     ``ceil(log(u53) / log(1 - p))``, where p is the probability of success. By the recipe of 0.3 it is
-    ``floor(log(1 - u53) / log(p)) + 1``, where p is the probability of failure, as its documentation had it.
+    ``floor(log(1 - u53) / log(p)) + 1``, where p acts as the probability of failure, though its documentation said
+    success.
 
     Raises:
         TypeError: if `out` is of no era type, or `p` is no number.
@@ -164,7 +165,7 @@ def randperm(n, generator=None):
     places = np.arange(n - 1, dtype=np.uint64)
     partners %= np.uint64(n) - places
     partners += places
-    # A list is three times as fast as an array at exchanging single elements.
+    # A list is more than twice as fast as an array at exchanging single elements.
     result = list(range(n))
     for i, j in enumerate(partners.tolist()):
         result[i], result[j] = result[j], result[i]
@@ -197,19 +198,26 @@ def multinomial(weights, n, replacement=False, generator=None):
     if not era and (n == 1 or not replacement):
         return _multinomial_race(weights, n, generator)
     rows = weights.reshape(1, -1) if weights.ndim == 1 else weights
-    # Today's PyTorch cumulates in the type of the weights, 0.3 did in float64.
-    cumulated = np.cumsum(rows, axis=1, dtype=FLOAT64 if era else weights.dtype)
-    cumulated /= cumulated[:, -1:].copy()
-    cumulated[:, -1] = 1.0
-    cumulated = cumulated.astype(FLOAT64)
+    if era:
+        rows = rows.astype(FLOAT64)
     u = u53(generator, len(rows) * n).reshape(len(rows), n)
     result = np.empty((len(rows), n), dtype=np.int64)
-    for row, sums in enumerate(cumulated):
+    for row, row_weights in enumerate(rows):
         if replacement:
-            result[row] = np.searchsorted(sums, u[row])
+            result[row] = np.searchsorted(_cumulated(row_weights), u[row])
         else:
-            _take_out_one_by_one(sums, u[row], result[row])
+            # The rows are a copy here: 0.3 alone comes this way.
+            for j, chance in enumerate(u[row]):
+                chosen = np.searchsorted(_cumulated(row_weights), chance)
+                row_weights[chosen] = 0.0
+                result[row, j] = chosen
     return result[0] if weights.ndim == 1 else result
+
+
+def _cumulated(weights):
+    sums = np.cumsum(weights)
+    sums /= sums[-1]
+    return sums
 
 
 def _check_weights(weights, n, replacement):
@@ -245,15 +253,3 @@ def _multinomial_race(weights, n, generator):
     if n == 1:
         return ratio.argmax(axis=-1)[..., np.newaxis].astype(np.int64)
     return np.argsort(-ratio, axis=-1, kind="stable")[..., :n].astype(np.int64)
-
-
-def _take_out_one_by_one(sums, u, result):
-    last = len(u) - 1
-    for j, chosen in enumerate(u):
-        sums[-1] = 1.0
-        i = int(np.searchsorted(sums, chosen))
-        result[j] = i
-        if j < last:
-            mass = sums[i] - (sums[i - 1] if i else 0.0)
-            sums[i:] -= mass
-            sums /= 1.0 - mass

@@ -181,7 +181,7 @@ def _normal_pairs(n, generator):
             return values
         u = u53(generator, 2 * cosines)
         u1, u2 = u[0::2], u[1::2]
-        radius = np.sqrt(-2.0 * (np.log(1.0 - u2) if get_rng() == "0.3" else np.log1p(-u2)))
+        radius = np.sqrt(-2.0 * np.log1p(-u2))
         theta = (2.0 * np.pi) * u1
         values[start::2] = radius * np.cos(theta)
         second = radius * np.sin(theta)
