@@ -157,9 +157,9 @@ class Function(_Context, metaclass=_FunctionMeta):
         if len(result) != count:
             raise RuntimeError(f"{name}.backward: returned {len(result)} gradients, expected {count}, one for each argument of "
                                "forward (None where there is none)")  # fmt: skip
-        return [self._checked(k, g, create_graph) for k, g in enumerate(result)]
+        return [self._checked(k, g, filled, create_graph) for k, g in enumerate(result)]
 
-    def _checked(self, k, g, create_graph):
+    def _checked(self, k, g, grads, create_graph):
         name = type(self).__name__
         size = self._input_sizes[k]
         if g is None:
@@ -171,9 +171,7 @@ class Function(_Context, metaclass=_FunctionMeta):
         if isinstance(g, Tensor):
             if type(self)._static:
                 raise TypeError(f"{name}.backward: must return Variables or None, got a Tensor for argument {k}")
-            g = Variable(g, volatile=not create_graph)
-            if create_graph:
-                g = _once(name, g)
+            g = _once(self, g, grads) if create_graph else Variable(g, volatile=True)
         if not isinstance(g, Variable):
             raise TypeError(f"{name}.backward: must return Variables or None, got {type(g).__name__} for argument {k}")
         if tuple(array_of(g).shape) != size:
@@ -254,23 +252,27 @@ def _save(ctx, name, tensors, args, results, outputs):
 
 # ---------------------------------------------------------------- limits on derivatives
 
-class _Error(Function):
-    """Passes its input on; its own derivative is refused."""
+class Error:
+    """Context of a node that stands behind a derivative which cannot be differentiated again."""
 
-    @staticmethod
-    def forward(ctx, x, name):
-        ctx.function = name
-        return x
+    def __init__(self, function):
+        self.function = function
 
-    @staticmethod
-    def backward(ctx, g):
-        raise RuntimeError(f"trying to differentiate twice a function that is once differentiable: {ctx.function}")
+    def _step(self, grads, create_graph):
+        raise RuntimeError(
+            f"trying to differentiate twice a function that is once differentiable: {self.function}. Its backward computes on "
+            "tensors; write it as a static method that computes on Variables"
+        )
+
+    def _release(self):
+        pass
 
 
-def _once(name, g):
-    """`g` as a constant whose differentiation raises."""
-    root = Variable(g.data, requires_grad=True)
-    return _Error.apply(root, name)
+def _once(ctx, tensor, grads):
+    """`tensor`, a gradient that was computed without a graph, as a Variable whose differentiation raises."""
+    out = Variable(tensor)
+    PythonNode(Error(type(ctx).__name__), grads, 1, ctx._node).attach(out, 0)
+    return out
 
 
 def once_differentiable(backward):
@@ -282,7 +284,7 @@ def once_differentiable(backward):
         differentiable = any(isinstance(g, Variable) and not g.volatile for g in grads)
         results = result if isinstance(result, tuple) else (result,)
         wrapped = tuple(
-            r if not isinstance(r, Tensor) else _once(type(ctx).__name__, Variable(r)) if differentiable else Variable(r, volatile=True)
+            r if not isinstance(r, Tensor) else _once(ctx, r, grads) if differentiable else Variable(r, volatile=True)
             for r in results
         )
         return wrapped if isinstance(result, tuple) else wrapped[0]
