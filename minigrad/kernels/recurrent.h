@@ -19,9 +19,9 @@ typedef struct {
     const void *b_hh;       /* (G hidden), or NULL */
     const void *h0, *c0;    /* (batch, hidden); c0 for LSTM alone */
     const void *gx;         /* forward: (rows, G hidden), the input side of the pre-activations */
-    void *gates;            /* (rows, G hidden), written by forward; may be gx itself */
+    void *gates;            /* (rows, G hidden), written by forward; may be gx itself; LSTM and GRU alone */
     void *b_n;              /* GRU: (rows, hidden), W_hn h + b_hn, written by forward */
-    void *h, *c;            /* (rows, hidden), written by forward */
+    void *h, *c;            /* (rows, hidden), written by forward; h may be gx itself if there are no gates */
     void *hn, *cn;          /* (batch, hidden), written by forward: the state after each sequence's own last step */
     const void *d_h;        /* backward: gradient of h, or NULL for zeros */
     void *d_a;              /* (rows, G hidden), written by backward: gradient of the input side */

@@ -19,7 +19,7 @@ MG_FN void MG_NAME(cell_forward)(const mg_sequence *s, long row, const MG_ELEMEN
     const long hidden = s->hidden, left = hidden - unit;
     const long wide = mg_wide(s);
     const MG_ELEMENT *gx = (const MG_ELEMENT *)s->gx + row * wide + unit;
-    MG_ELEMENT *gates = (MG_ELEMENT *)s->gates + row * wide + unit;
+    MG_ELEMENT *gates = s->gates ? (MG_ELEMENT *)s->gates + row * wide + unit : NULL;
     MG_ELEMENT *h_out = (MG_ELEMENT *)s->h + row * hidden + unit;
 #define MG_LOAD(from) MG_NAME(load_upto)(from, left)
 #define MG_STORE(to, x) MG_NAME(store_upto)(to, x, left)
@@ -147,7 +147,7 @@ MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEME
     const int kind = s->kind;
     const long hidden = s->hidden;
     const long wide = mg_wide(s);
-    const MG_ELEMENT *gates = (const MG_ELEMENT *)s->gates + row * wide;
+    const MG_ELEMENT *gates = s->gates ? (const MG_ELEMENT *)s->gates + row * wide : NULL;
     const MG_ELEMENT *d_h = s->d_h ? (const MG_ELEMENT *)s->d_h + row * hidden : NULL;
     MG_ELEMENT *d_a = (MG_ELEMENT *)s->d_a + row * wide;
     for (long unit = 0; unit < hidden; unit += MG_LANES) {
