@@ -226,7 +226,7 @@ cdef SavedSequence start(object kind, object rows_like, str rows_name, object h0
     """Check what `forward` and `layer_forward` have in common, and lay out the sequence."""
     cdef SavedSequence saved = SavedSequence.__new__(SavedSequence)
     cdef mg_sequence *s = &saved.s
-    number = kind_numbers.get(kind)
+    number = kind_numbers.get(kind) if isinstance(kind, str) else None
     if number is None:
         raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
     s.kind = number
@@ -412,7 +412,7 @@ cdef tuple back(object kind, SavedSequence saved, mg_sequence *s, object d_h, ob
     """The loop over time, into s.d_a and s.d_b; returns (d_h0, d_c0), which are right only if `initial`."""
     cdef int typenum = typenum_of(saved.type)
     cdef array upstream, d_h0, d_c0 = None
-    if kind_numbers.get(kind) != s.kind:
+    if kind != KINDS[s.kind]:
         raise ValueError(f"kind must be {KINDS[s.kind]} as in the forward pass, got {kind!r}")
     s.initial = initial
     s.d_h = NULL

@@ -7,9 +7,9 @@
 
 enum { MG_RNN_TANH, MG_RNN_RELU, MG_LSTM, MG_GRU };
 
-/* One layer in one direction over a packed batch: step t owns the rows offset[t] ... offset[t] + batch_sizes[t] - 1 of every
- * array of `rows` rows. batch_sizes does not increase, so that sequence b is row b of each step it takes part in.
- * Elements are float or double throughout; G is the number of gates. */
+/* One layer in one direction over a packed batch: step t owns batch_sizes[t] rows, from offsets[t] on, of every array
+ * of `rows` rows. batch_sizes does not increase, so that sequence b is row b of each step it takes part in. Elements
+ * are float or double throughout; G is the number of gates. */
 typedef struct {
     int kind, reverse;
     int initial;            /* backward: whether the gradients of h0 and c0 are wanted */

@@ -5,12 +5,13 @@
  * SSE2, AVX2, AVX-512 or NEON code. Only loading and storing part of a vector needs intrinsics, because nothing
  * else lets the hardware skip memory beyond the end of an array.
  *
- * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), the bracket by its Taylor series. 2^n is applied in
- *           two factors, so that results in the subnormal range are rounded once and never flushed.
- * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation, even for tiny x.
+ * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), the bracket by its Taylor series. 2^n is
+ *           applied in two factors, so that subnormal results are rounded once and never flushed.
+ * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation for tiny x.
  * sigmoid:  with z = e^-|x|:  1 / (1 + z) for x >= 0 and z / (1 + z) for x < 0: relative precision in both tails.
  *
- * NaN comes out as NaN, the infinities as the limits, +-0 keeps its sign in tanh. Errors stay below 2 units in the last place.
+ * NaN comes out as NaN, the infinities as the limits, and tanh keeps the sign of zero. Errors stay below 2 units in the
+ * last place, subnormal results included.
  */
 
 #ifndef MG_VECMATH_COMMON
@@ -162,8 +163,8 @@ MG_FN MG_VALUE MG_NAME(absolute)(MG_VALUE x)
     return (MG_VALUE)((MG_BITS)x & ~sign);
 }
 
-/* x = n ln2 + r; returns e^r - 1. *n is the rounded quotient, *bits the same as an integer, *rest what the result lost in
- * its last rounding. */
+/* x = n ln2 + r; returns e^r - 1. *n is the rounded quotient, *bits the same as an integer, *rest what the result lost
+ * in its last rounding. */
 MG_FN MG_VALUE MG_NAME(reduced_expm1)(MG_VALUE x, MG_VALUE *n, MG_BITS *bits, MG_VALUE *rest)
 {
     const MG_VALUE rounder = MG_NAME(splat)(MG_ROUNDER);
