@@ -224,7 +224,7 @@ def tanh(a):
 
 def _sigmoid(a):
     # exp of a non-positive number only, so that neither tail overflows nor loses its digits.
-    e = np.exp(-np.abs(a))
+    e = np.exp(np.negative(np.abs(a)))
     return np.where(a < 0, e, 1) / (1 + e)
 
 
