@@ -5,7 +5,8 @@ from copy import deepcopy
 
 import numpy as np
 
-from minigrad._core import Tensor, Variable, array_of, tensor_from_array, variable_from_array
+from minigrad._core import Tensor, Variable, array_of, tensor_from_array
+from minigrad.nn.parameter import zero_grad
 
 __all__ = ["Optimizer", "required"]
 
@@ -18,18 +19,6 @@ class _Required:
 
 
 required = _Required()
-
-
-def zero_grad(parameters):
-    """Set the gradients of `parameters` to 0: in place where nothing was recorded about them, else by a fresh zero."""
-    for p in parameters:
-        grad = p.grad
-        if grad is None:
-            continue
-        if grad.volatile:
-            array_of(grad).fill(0)
-        else:
-            p.grad = variable_from_array(np.zeros_like(array_of(grad)))
 
 
 def zeros_like(array, value=0):
