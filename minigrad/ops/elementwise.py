@@ -83,7 +83,8 @@ for _operation in (eq, ne, lt, le, gt, ge):
 
 add_pair = _pointwise("add", kernels.add, a=lambda g: g, b=lambda g: g)
 sub_pair = _pointwise("sub", kernels.subtract, a=lambda g: g, b=lambda g: -g)
-mul_pair = _pointwise("mul", kernels.multiply, a=lambda g, b: g * b, b=lambda g, a: g * a)
+# Called as an operation rather than by its operator: on arrays that reaches the kernel, which is faster than NumPy's.
+mul_pair = _pointwise("mul", kernels.multiply, a=lambda g, b: mul_pair(g, b), b=lambda g, a: mul_pair(g, a))
 
 
 def _divide(a, b):

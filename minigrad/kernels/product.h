@@ -1,0 +1,389 @@
+/* Matrix products of the sizes recurrent networks have: a few rows times a few hundred columns.
+ *
+ * The right operand is packed once into panels of `vectors` columns of vectors, [panel][1 + depth][vectors][lanes]; the first row of
+ * a panel is the bias, from which the sums start. A tile of the result, `rows` x `vectors`, is then summed entirely in
+ * registers: one load per vector of the panel serves all rows. In a gated panel the vectors are the G gates of the same
+ * units, so that a cell can be applied as soon as its tile is summed.
+ *
+ * Included by recurrent_loops.h for each element type.
+ */
+
+#ifndef MG_PRODUCT_COMMON
+#define MG_PRODUCT_COMMON
+#include <stddef.h>
+
+/* Rows of a tile: as many sums as fit in the registers next to `vectors` loaded vectors and one broadcast element. */
+#if MG_VECTOR_BYTES == 64 || defined(__aarch64__)
+#define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 12 : (vectors) == 3 ? 8 : 6)
+#elif MG_VECTOR_BYTES == 32
+#define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 6 : (vectors) == 3 ? 4 : 3)
+#else
+#define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 4 : (vectors) == 3 ? 3 : 2)
+#endif
+#define MG_TILE_SUMS 24
+
+/* Up to this many rows a product with a transposed matrix is better off without packing. */
+#define MG_FEW_ROWS 8
+
+/* A product is cut so that one panel (depth) and the rows that meet it (bytes) stay in the second-level cache. */
+#define MG_DEPTH_AT_ONCE 512
+#define MG_ROW_BYTES (256 * 1024)
+
+#if defined(__clang__)
+#define MG_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define MG_UNROLL _Pragma("GCC unroll 24")
+#endif
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#if MG_VECTOR_BYTES == 64
+#define MG_X86(operation) _mm512_##operation
+#define MG_X86_REGISTER __m512
+#define MG_X86_DOUBLE __m512d
+#elif MG_VECTOR_BYTES == 32
+#define MG_X86(operation) _mm256_##operation
+#define MG_X86_REGISTER __m256
+#define MG_X86_DOUBLE __m256d
+#else
+#define MG_X86(operation) _mm_##operation
+#define MG_X86_REGISTER __m128
+#define MG_X86_DOUBLE __m128d
+#endif
+#endif
+
+static inline long mg_smaller(long a, long b)
+{
+    return a < b ? a : b;
+}
+#endif
+
+#if defined(__x86_64__)
+typedef MG_ELEMENT MG_NAME(mg_quarter) __attribute__((vector_size(16)));
+#undef MG_QUARTER
+#define MG_QUARTER MG_NAME(mg_quarter)
+
+/* One vector made of 16 bytes from each of the rows 0, 4, 8, 12 (float; 0, 2, 4, 6 double) as far as the vector goes. Row
+ * `last` stands in for those after it. */
+MG_FN MG_VALUE MG_NAME(load_quarters)(const MG_ELEMENT *from, long stride, long lane, long last)
+{
+    const long unit = 16 / (long)sizeof(MG_ELEMENT);
+#define MG_PIECE(i) _mm_loadu_ps((const float *)(from + mg_smaller(lane + (i) * unit, last) * stride))
+#if MG_VECTOR_BYTES == 64
+    __m512 x = _mm512_castps128_ps512(MG_PIECE(0));
+    x = _mm512_insertf32x4(x, MG_PIECE(1), 1);
+    x = _mm512_insertf32x4(x, MG_PIECE(2), 2);
+    return (MG_VALUE)_mm512_insertf32x4(x, MG_PIECE(3), 3);
+#elif MG_VECTOR_BYTES == 32
+    return (MG_VALUE)_mm256_insertf128_ps(_mm256_castps128_ps256(MG_PIECE(0)), MG_PIECE(1), 1);
+#else
+    return (MG_VALUE)MG_PIECE(0);
+#endif
+#undef MG_PIECE
+}
+#endif
+
+/* to[d * to_step + lane] = from[lane * stride + d] for lane < count; what the lanes beyond hold does not matter.
+ * Squares of 16 bytes are transposed within the quarters of vectors. */
+static void MG_NAME(pack_rows)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *from, long stride, long count,
+                               long depth)
+{
+    long d = 0;
+#if defined(__x86_64__)
+    const long unit = 16 / (long)sizeof(MG_ELEMENT);
+    for (; d + unit <= depth && count > 0; d += unit) {
+        MG_ELEMENT *out = to + d * to_step;
+#define MG_ROW(i) MG_NAME(load_quarters)(from + d, stride, i, count - 1)
+#if MG_REAL == 32
+        MG_X86_REGISTER a = (MG_X86_REGISTER)MG_ROW(0), b = (MG_X86_REGISTER)MG_ROW(1);
+        MG_X86_REGISTER c = (MG_X86_REGISTER)MG_ROW(2), e = (MG_X86_REGISTER)MG_ROW(3);
+        MG_X86_DOUBLE low_ab = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(a, b), high_ab = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(a, b);
+        MG_X86_DOUBLE low_ce = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(c, e), high_ce = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(c, e);
+        MG_NAME(store)(out, (MG_VALUE)MG_X86(unpacklo_pd)(low_ab, low_ce));
+        MG_NAME(store)(out + to_step, (MG_VALUE)MG_X86(unpackhi_pd)(low_ab, low_ce));
+        MG_NAME(store)(out + 2 * to_step, (MG_VALUE)MG_X86(unpacklo_pd)(high_ab, high_ce));
+        MG_NAME(store)(out + 3 * to_step, (MG_VALUE)MG_X86(unpackhi_pd)(high_ab, high_ce));
+#else
+        MG_X86_DOUBLE a = (MG_X86_DOUBLE)MG_ROW(0), b = (MG_X86_DOUBLE)MG_ROW(1);
+        MG_NAME(store)(out, (MG_VALUE)MG_X86(unpacklo_pd)(a, b));
+        MG_NAME(store)(out + to_step, (MG_VALUE)MG_X86(unpackhi_pd)(a, b));
+#endif
+#undef MG_ROW
+    }
+#endif
+    for (; d < depth; d++)
+        for (long lane = 0; lane < MG_LANES; lane++)
+            to[d * to_step + lane] = lane < count ? from[lane * stride + d] : 0;
+}
+
+/* to[d * to_step + lane] = from[d * stride + lane] for lane < count, 0 for the lanes beyond. */
+static void MG_NAME(pack_columns)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *from, long stride, long count,
+                                  long depth)
+{
+    MG_VALUE zero = {0};
+    if (count >= MG_LANES)
+        for (long d = 0; d < depth; d++)
+            MG_NAME(store)(to + d * to_step, MG_NAME(load)(from + d * stride));
+    else
+        for (long d = 0; d < depth; d++)
+            MG_NAME(store)(to + d * to_step, count > 0 ? MG_NAME(load_part)(from + d * stride, count) : zero);
+}
+
+/* Number of elements of all panels. `width` is the number of columns, or of units if the panels are gated. */
+static size_t MG_NAME(packed_size)(long width, long depth, int vectors, int gated)
+{
+    long block = gated ? MG_LANES : vectors * MG_LANES;
+    return (size_t)((width + block - 1) / block) * (size_t)(depth + 1) * (size_t)(vectors * MG_LANES);
+}
+
+/* Packs `matrix`, of which column c is row c if `transposed`; `bias` has one element per column, or is NULL. */
+static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, int transposed,
+                          const MG_ELEMENT *bias, long width, long depth, int vectors, int gated)
+{
+    long step = vectors * MG_LANES, block = gated ? MG_LANES : step;
+    MG_VALUE zero = {0};
+    for (long first = 0; first < width; first += block) {
+        for (int v = 0; v < vectors; v++) {
+            long column = gated ? v * width + first : first + v * MG_LANES;
+            long count = gated ? width - first : width - first - v * MG_LANES;
+            MG_ELEMENT *lanes = to + v * MG_LANES;
+            MG_NAME(store)(lanes, bias && count > 0 ? MG_NAME(load_upto)(bias + column, count) : zero);
+            count = count < 0 ? 0 : mg_smaller(count, MG_LANES);
+            if (transposed)
+                MG_NAME(pack_rows)(lanes + step, step, matrix + column * stride, stride, count, depth);
+            else
+                MG_NAME(pack_columns)(lanes + step, step, matrix + column, stride, count, depth);
+        }
+        to += step * (depth + 1);
+    }
+}
+
+/* sums[r * vectors + v] = bias[v] + sum over d of a[r * row_step + d * depth_step] * panel[d][v].
+ * Always inlined with constant counts, so that every sum lives in a register. Few sums would leave the multipliers waiting
+ * for each other's result; then several partial sums (`chains`) over interleaved d are kept and added at the end. */
+MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains, long depth, const MG_ELEMENT *a,
+                             long row_step, long depth_step, const MG_ELEMENT *panel, MG_VALUE *sums)
+{
+    MG_VALUE sum[MG_TILE_SUMS];
+    /* One pointer per three rows: the addressing modes of most processors reach the other two from it. */
+    const MG_ELEMENT *base[4] = {a, a + 3 * row_step, a + 6 * row_step, a + 9 * row_step};
+    MG_UNROLL
+    for (int i = 0; i < MG_TILE_SUMS; i++)
+        if (i < rows * vectors * chains)
+            sum[i] = i < rows * vectors ? MG_NAME(load)(panel + (i % vectors) * MG_LANES) : MG_NAME(splat)(0);
+    panel += vectors * MG_LANES;
+    long d = 0;
+    for (; d + chains <= depth; d += chains) {
+        MG_UNROLL
+        for (int chain = 0; chain < chains; chain++) {
+            MG_UNROLL
+            for (int r = 0; r < rows; r++) {
+                MG_ELEMENT x = base[r / 3][(r % 3) * row_step + chain * depth_step];
+                MG_UNROLL
+                for (int v = 0; v < vectors; v++)
+                    sum[(chain * rows + r) * vectors + v] +=
+                        x * MG_NAME(load)(panel + (chain * vectors + v) * MG_LANES);
+            }
+        }
+        panel += chains * vectors * MG_LANES;
+        MG_UNROLL
+        for (int i = 0; i < 4; i++)
+            base[i] += chains * depth_step;
+    }
+    for (; chains > 1 && d < depth; d++) {
+        MG_UNROLL
+        for (int r = 0; r < rows; r++) {
+            MG_UNROLL
+            for (int v = 0; v < vectors; v++)
+                sum[r * vectors + v] +=
+                    base[r / 3][(r % 3) * row_step] * MG_NAME(load)(panel + v * MG_LANES);
+        }
+        panel += vectors * MG_LANES;
+        MG_UNROLL
+        for (int i = 0; i < 4; i++)
+            base[i] += depth_step;
+    }
+    MG_UNROLL
+    for (int i = 0; i < rows * vectors; i++) {
+        MG_UNROLL
+        for (int chain = 1; chain < chains; chain++)
+            sum[i] += sum[chain * rows * vectors + i];
+        sums[i] = sum[i];
+    }
+}
+
+#undef MG_TILE_CASE
+#define MG_TILE_CASE(rows, vectors)                                                                                    \
+    case rows:                                                                                                         \
+        if (rows <= MG_TILE_ROWS(vectors))                                                                             \
+            MG_NAME(sum_tile)(rows, vectors, rows * vectors >= 8 || MG_TILE_ROWS(vectors) * vectors < 24 ? 1           \
+                              : rows * vectors > 4 ? 2 : rows * vectors > 2 ? 4 : 8,                                   \
+                              depth, a, row_step, depth_step, panel, sums);                                            \
+        break;
+
+/* The tile of `rows` rows; a's rows are contiguous unless `a_transposed`, when its columns are. */
+static void MG_NAME(sum_rows_2)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
+                                MG_VALUE *sums)
+{
+    const long depth_step = 1;
+    switch (rows) {
+        MG_TILE_CASE(1, 2) MG_TILE_CASE(2, 2) MG_TILE_CASE(3, 2) MG_TILE_CASE(4, 2)
+        MG_TILE_CASE(5, 2) MG_TILE_CASE(6, 2) MG_TILE_CASE(7, 2) MG_TILE_CASE(8, 2)
+        MG_TILE_CASE(9, 2) MG_TILE_CASE(10, 2) MG_TILE_CASE(11, 2) MG_TILE_CASE(12, 2)
+    }
+}
+
+static void MG_NAME(sum_rows_3)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
+                                MG_VALUE *sums)
+{
+    const long depth_step = 1;
+    switch (rows) {
+        MG_TILE_CASE(1, 3) MG_TILE_CASE(2, 3) MG_TILE_CASE(3, 3) MG_TILE_CASE(4, 3)
+        MG_TILE_CASE(5, 3) MG_TILE_CASE(6, 3) MG_TILE_CASE(7, 3) MG_TILE_CASE(8, 3)
+    }
+}
+
+static void MG_NAME(sum_rows_4)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
+                                MG_VALUE *sums)
+{
+    const long depth_step = 1;
+    switch (rows) {
+        MG_TILE_CASE(1, 4) MG_TILE_CASE(2, 4) MG_TILE_CASE(3, 4)
+        MG_TILE_CASE(4, 4) MG_TILE_CASE(5, 4) MG_TILE_CASE(6, 4)
+    }
+}
+
+static void MG_NAME(sum_columns_2)(long rows, long depth, const MG_ELEMENT *a, long depth_step,
+                                   const MG_ELEMENT *panel, MG_VALUE *sums)
+{
+    const long row_step = 1;
+    switch (rows) {
+        MG_TILE_CASE(1, 2) MG_TILE_CASE(2, 2) MG_TILE_CASE(3, 2) MG_TILE_CASE(4, 2)
+        MG_TILE_CASE(5, 2) MG_TILE_CASE(6, 2) MG_TILE_CASE(7, 2) MG_TILE_CASE(8, 2)
+        MG_TILE_CASE(9, 2) MG_TILE_CASE(10, 2) MG_TILE_CASE(11, 2) MG_TILE_CASE(12, 2)
+    }
+}
+
+/* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors. `a` is (rows, depth) with
+ * a_stride between its rows, or between its columns if `a_transposed`. */
+static void MG_NAME(multiply)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride, int a_transposed,
+                              const MG_ELEMENT *panels, MG_ELEMENT *c, long c_stride, int accumulate)
+{
+    const long most = MG_TILE_ROWS(2), block = 2 * MG_LANES;
+    const long tiles = MG_ROW_BYTES / (most * (depth + 1) * (long)sizeof(MG_ELEMENT));
+    const long rows_at_once = most * (tiles > 1 ? tiles : 1);
+    MG_VALUE sums[MG_TILE_SUMS];
+    for (long top = 0; top < rows; top += rows_at_once) {
+        const long bottom = mg_smaller(rows, top + rows_at_once);
+        const MG_ELEMENT *panel = panels;
+        for (long first = 0; first < width; first += block, panel += block * (depth + 1))
+            for (long r = top; r < bottom; r += most) {
+                long count = mg_smaller(most, bottom - r);
+                if (a_transposed)
+                    MG_NAME(sum_columns_2)(count, depth, a + r, a_stride, panel, sums);
+                else
+                    MG_NAME(sum_rows_2)(count, depth, a + r * a_stride, a_stride, panel, sums);
+                for (long i = 0; i < 2 * count; i++) {
+                    long column = first + i % 2 * MG_LANES;
+                    MG_ELEMENT *to = c + (r + i / 2) * c_stride + column;
+                    if (column >= width)
+                        continue;
+                    if (accumulate)
+                        sums[i] += MG_NAME(load_upto)(to, width - column);
+                    MG_NAME(store_upto)(to, sums[i], width - column);
+                }
+            }
+    }
+}
+
+/* to[j] = the sum over the lanes of four[j]. */
+MG_FN void MG_NAME(sum_lanes)(const MG_VALUE *four, MG_ELEMENT *to)
+{
+#if defined(__x86_64__)
+    MG_VALUE total[2];
+    const int pieces = 4 * (int)sizeof(MG_ELEMENT) / 16;
+#if MG_REAL == 32
+    MG_X86_REGISTER a = (MG_X86_REGISTER)four[0], b = (MG_X86_REGISTER)four[1];
+    MG_X86_REGISTER c = (MG_X86_REGISTER)four[2], e = (MG_X86_REGISTER)four[3];
+    MG_X86_DOUBLE ab = (MG_X86_DOUBLE)(MG_X86(unpacklo_ps)(a, b) + MG_X86(unpackhi_ps)(a, b));
+    MG_X86_DOUBLE ce = (MG_X86_DOUBLE)(MG_X86(unpacklo_ps)(c, e) + MG_X86(unpackhi_ps)(c, e));
+    total[0] = (MG_VALUE)MG_X86(unpacklo_pd)(ab, ce) + (MG_VALUE)MG_X86(unpackhi_pd)(ab, ce);
+#else
+    for (int i = 0; i < 2; i++) {
+        MG_X86_DOUBLE a = (MG_X86_DOUBLE)four[2 * i], b = (MG_X86_DOUBLE)four[2 * i + 1];
+        total[i] = (MG_VALUE)(MG_X86(unpacklo_pd)(a, b) + MG_X86(unpackhi_pd)(a, b));
+    }
+#endif
+    for (int i = 0; i < pieces; i++) {
+#if MG_VECTOR_BYTES == 64
+        __m512 x = (__m512)total[i];
+        __m128 y = (__m128)((MG_QUARTER)_mm512_extractf32x4_ps(x, 0) + (MG_QUARTER)_mm512_extractf32x4_ps(x, 1) +
+                            ((MG_QUARTER)_mm512_extractf32x4_ps(x, 2) + (MG_QUARTER)_mm512_extractf32x4_ps(x, 3)));
+#elif MG_VECTOR_BYTES == 32
+        __m256 x = (__m256)total[i];
+        __m128 y = (__m128)((MG_QUARTER)_mm256_extractf128_ps(x, 0) + (MG_QUARTER)_mm256_extractf128_ps(x, 1));
+#else
+        __m128 y = (__m128)total[i];
+#endif
+        _mm_storeu_ps((float *)(to + i * (16 / (int)sizeof(MG_ELEMENT))), y);
+    }
+#else
+    for (int j = 0; j < 4; j++) {
+        to[j] = 0;
+        for (long lane = 0; lane < MG_LANES; lane++)
+            to[j] += four[j][lane];
+    }
+#endif
+}
+
+/* `rows` rows times four columns (or fewer, the last standing in for the missing). */
+MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
+                             const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
+{
+    MG_VALUE sum[16] = {{0}};
+    MG_ELEMENT result[4];
+    const MG_ELEMENT *b_row[4];
+    for (long j = 0; j < 4; j++)
+        b_row[j] = b + mg_smaller(j, columns - 1) * depth;
+#define MG_FEW_STEP(load)                                                                                              \
+    {                                                                                                                  \
+        MG_VALUE y[4];                                                                                                 \
+        MG_UNROLL for (int j = 0; j < 4; j++) y[j] = load(b_row[j] + d);                                               \
+        MG_UNROLL for (int r = 0; r < rows; r++)                                                                       \
+        {                                                                                                              \
+            MG_VALUE x = load(a + r * depth + d);                                                                      \
+            MG_UNROLL for (int j = 0; j < 4; j++) sum[4 * r + j] += x * y[j];                                          \
+        }                                                                                                              \
+    }
+#define MG_LOAD_REST(from) MG_NAME(load_part)(from, depth - d)
+    long d = 0;
+    for (; d + MG_LANES <= depth; d += MG_LANES)
+        MG_FEW_STEP(MG_NAME(load))
+    if (d < depth)
+        MG_FEW_STEP(MG_LOAD_REST)
+#undef MG_LOAD_REST
+#undef MG_FEW_STEP
+    MG_UNROLL
+    for (int r = 0; r < rows; r++) {
+        MG_NAME(sum_lanes)(sum + 4 * r, result);
+        for (long j = 0; j < columns; j++)
+            c[r * c_stride + j] = result[j] + (bias ? bias[j] : 0);
+    }
+}
+
+/* A few rows times a transposed matrix, c = a b^T + bias, with b read where it lies: for so few, packing would cost more
+ * than it saves. Sums run along the rows of b, and across the lanes only at the end. */
+static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
+                                  const MG_ELEMENT *bias, MG_ELEMENT *c)
+{
+    for (long column = 0; column < width; column += 4) {
+        long columns = mg_smaller(4, width - column), r = 0;
+        const MG_ELEMENT *some_bias = bias ? bias + column : NULL;
+        for (; MG_VECTOR_BYTES == 64 && r + 4 <= rows; r += 4)
+            MG_NAME(few_tile)(4, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
+        for (; r + 2 <= rows; r += 2)
+            MG_NAME(few_tile)(2, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
+        if (r < rows)
+            MG_NAME(few_tile)(1, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
+    }
+}
