@@ -5,6 +5,7 @@ the one table of Cython directives, the debug build, and the C sources that are 
 (the right one is chosen when the program starts, so a wheel built here runs on any x86-64, ARM or other machine).
 """
 
+import glob
 import os
 import platform
 
@@ -32,8 +33,34 @@ MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("CYTHON_WITHOUT_ASS
 if DEBUG:
     MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("MINIGRAD_DEBUG", "1")]
 
+# Exactly the features that minigrad/kernels/dispatch.h asks the processor for, under the names of the x86-64 levels they
+# belong to; -march=x86-64-v3 would add a few that a program cannot ask for with every compiler.
+INSTRUCTION_SETS = {"baseline": []}
+if platform.machine().lower() in ("x86_64", "amd64"):
+    INSTRUCTION_SETS["v3"] = ["-mavx2", "-mfma"]
+    INSTRUCTION_SETS["v4"] = [*INSTRUCTION_SETS["v3"], "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+
+
+# The C source that goes into an extension once per instruction set.
+KERNELS = {
+    "minigrad.kernels._elementwise": "minigrad/kernels/elementwise.c",
+    "minigrad.kernels._recurrent": "minigrad/kernels/recurrent.c",
+}
+
+
+def kernel(name):
+    """A module of minigrad/kernels together with what its kernel source is made of."""
+    return Extension(
+        name,
+        [name.replace(".", "/") + ".pyx"],
+        include_dirs=["minigrad/kernels"],
+        depends=[KERNELS[name], *sorted(glob.glob("minigrad/kernels/*.h"))],
+    )
+
+
 EXTENSIONS = [
     Extension("minigrad._core", ["minigrad/_core.pyx"]),
+    *map(kernel, KERNELS),
 ]
 
 
@@ -51,6 +78,16 @@ class BuildExt(build_ext):
             extension.define_macros = MACROS + extension.define_macros
             extension.include_dirs = [numpy.get_include(), *extension.include_dirs]
         super().build_extensions()
+
+    def build_extension(self, extension):
+        for name, features in INSTRUCTION_SETS.items() if extension.name in KERNELS else ():
+            extension.extra_objects += self.compiler.compile(
+                [KERNELS[extension.name]],
+                output_dir=os.path.join(self.build_temp, name),
+                macros=[*MACROS, ("MG_SET", name)],
+                extra_postargs=[*flags(), *([] if DEBUG else ["-O3"]), "-Wall", "-Wextra", *features],
+            )
+        super().build_extension(extension)
 
 
 setup(

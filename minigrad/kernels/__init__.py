@@ -1,9 +1,59 @@
-"""Raw arrays in, raw arrays out."""
-import numpy as np
-from numpy import add, subtract, multiply, divide, negative, tanh
-def sigmoid(x): return 1/(1+np.exp(-x))
-def relu(x): return np.maximum(x, 0)
-def tanh_backward(g, y): return g*(1-y*y)
-def sigmoid_backward(g, y): return g*y*(1-y)
-def relu_backward(g, y): return g*(y>0)
-def accumulate(d, s): return np.add(d, s, out=d)
+"""Compiled kernels: raw arrays in, raw arrays out.
+
+A leaf of the package: nothing here knows of Tensors, Variables or graphs, and nothing of minigrad is imported.
+
+The kernels are compiled once per instruction set, and the best one that the processor has is chosen at import. The
+environment variable MINIGRAD_ISA (baseline, v3 or v4) chooses another.
+"""
+
+from . import _elementwise, _recurrent
+from ._elementwise import (
+    accumulate,
+    add,
+    available_instruction_sets,
+    divide,
+    exp,
+    instruction_set,
+    multiply,
+    negative,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    subtract,
+    tanh,
+    tanh_backward,
+)
+from ._recurrent import KINDS, SavedSequence, backward, forward, layer_backward, layer_forward
+
+
+def use_instruction_set(name: str) -> None:
+    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
+    _elementwise.use_instruction_set(name)
+    _recurrent.use_instruction_set(name)
+
+
+__all__ = [
+    "KINDS",
+    "SavedSequence",
+    "accumulate",
+    "add",
+    "available_instruction_sets",
+    "backward",
+    "divide",
+    "exp",
+    "forward",
+    "instruction_set",
+    "layer_backward",
+    "layer_forward",
+    "multiply",
+    "negative",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "subtract",
+    "tanh",
+    "tanh_backward",
+    "use_instruction_set",
+]

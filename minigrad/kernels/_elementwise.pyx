@@ -1,0 +1,291 @@
+"""Elementwise functions of small arrays, on the CPU.
+
+For a thousand numbers NumPy spends ten times longer finding the right loop than running it. Here the frequent case (arrays of float32 or
+float64, of one type and shape, contiguous; or one such array and a Python number) goes straight to a C loop, and everything
+else, arrays of other libraries included, to the NumPy function of the same name. Either way the values are NumPy's, and floating-point
+exceptions pass silently: 1 / 0 is inf.
+"""
+
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from libc.stdint cimport uintptr_t
+
+import os
+
+import numpy as np
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+
+cdef extern from *:
+    """
+    #include "elementwise.h"
+    static const mg_elementwise *const mg_tables[MG_SETS] = MG_TABLES(mg_elementwise_table);
+    """
+    enum:
+        MG_SETS
+        MG_ADD, MG_SUBTRACT, MG_MULTIPLY, MG_DIVIDE, MG_TANH_BACKWARD, MG_SIGMOID_BACKWARD, MG_RELU_BACKWARD
+        MG_NEGATIVE, MG_EXP, MG_TANH, MG_SIGMOID, MG_RELU
+        MG_BOTH_ARRAYS, MG_LEFT_NUMBER, MG_RIGHT_NUMBER
+
+    ctypedef void mg_binary_loop(void *, const void *, const void *, long, int) noexcept nogil
+    ctypedef void mg_unary_loop(void *, const void *, long) noexcept nogil
+
+    ctypedef struct mg_elementwise:
+        mg_binary_loop *binary[2][7]
+        mg_unary_loop *unary[2][5]
+
+    const mg_elementwise *mg_tables[]
+    const char *mg_set_names[]
+    int mg_supported(int set)
+    int mg_find(const char *name)
+    int mg_best()
+
+
+cdef const mg_elementwise *table = NULL
+cdef int chosen = -1
+
+
+def available_instruction_sets():
+    """The names of the instruction sets that are compiled in and that this processor has, best last."""
+    return tuple([mg_set_names[i].decode() for i in range(MG_SETS) if mg_supported(i)])
+
+
+def instruction_set():
+    """The name of the instruction set in use."""
+    return mg_set_names[chosen].decode()
+
+
+def use_instruction_set(str name):
+    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
+    global chosen, table
+    cdef int found = mg_find(name.encode())
+    if found < 0:
+        raise ValueError(f"instruction set must be one of {available_instruction_sets()}, got {name!r}")
+    chosen = found
+    table = mg_tables[found]
+
+
+use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
+
+ctypedef cnp.ndarray array
+cdef type ndarray = np.ndarray
+
+# Above this many elements the loop is worth letting other threads run.
+cdef long RELEASE_ABOVE = 32768
+
+
+cdef inline int type_of(object value) noexcept:
+    """0 or 1 for a plain, well-laid-out array of float32 or float64, else -1. Scalars in an array are left to NumPy."""
+    if type(value) is not ndarray:
+        return -1
+    cdef int typenum = cnp.PyArray_TYPE(<array>value)
+    if (typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64) or cnp.PyArray_NDIM(<array>value) == 0:
+        return -1
+    if not cnp.PyArray_ISCARRAY_RO(<array>value):
+        return -1
+    return typenum == cnp.NPY_FLOAT64
+
+
+cdef inline bint number(object value, double *out) noexcept:
+    """Whether `value` is a Python number that a double holds exactly."""
+    cdef long long whole
+    if PyFloat_CheckExact(value):
+        out[0] = PyFloat_AS_DOUBLE(value)
+        return True
+    if PyLong_CheckExact(value) and -9007199254740992 <= value <= 9007199254740992:
+        whole = value
+        out[0] = <double>whole
+        return True
+    return False
+
+
+cdef inline bint same_shape(array a, array b) noexcept:
+    cdef int i, n = cnp.PyArray_NDIM(a)
+    if cnp.PyArray_NDIM(b) != n:
+        return False
+    for i in range(n):
+        if cnp.PyArray_DIMS(a)[i] != cnp.PyArray_DIMS(b)[i]:
+            return False
+    return True
+
+
+cdef inline void run(mg_binary_loop *loop, array out, const void *a, const void *b, int operands) noexcept:
+    cdef long n = cnp.PyArray_SIZE(out)
+    cdef void *to = cnp.PyArray_DATA(out)
+    if n > RELEASE_ABOVE:
+        with nogil:
+            loop(to, a, b, n, operands)
+    else:
+        loop(to, a, b, n, operands)
+
+
+cdef inline array fast(int function, object a, object b):
+    """The result if the operands are of the frequent case, else None."""
+    cdef int left = type_of(a), right = type_of(b)
+    cdef array out
+    cdef double wide
+    cdef float narrow
+    if left >= 0 and left == right:
+        if not same_shape(<array>a, <array>b):
+            return None
+        out = cnp.PyArray_EMPTY(
+            cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a), 0
+        )
+        run(table.binary[left][function], out, cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b), MG_BOTH_ARRAYS)
+        return out
+    if left >= 0 and number(b, &wide):
+        out = cnp.PyArray_EMPTY(
+            cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a), 0
+        )
+        narrow = <float>wide
+        run(table.binary[left][function], out, cnp.PyArray_DATA(<array>a),
+            <void *>&narrow if left == 0 else <void *>&wide, MG_RIGHT_NUMBER)
+        return out
+    if right >= 0 and number(a, &wide):
+        out = cnp.PyArray_EMPTY(
+            cnp.PyArray_NDIM(<array>b), cnp.PyArray_DIMS(<array>b), cnp.PyArray_TYPE(<array>b), 0
+        )
+        narrow = <float>wide
+        run(table.binary[right][function], out, <void *>&narrow if right == 0 else <void *>&wide,
+            cnp.PyArray_DATA(<array>b), MG_LEFT_NUMBER)
+        return out
+    return None
+
+
+cdef inline array fast_unary(int function, object a):
+    cdef int kind = type_of(a)
+    cdef array out
+    cdef long n
+    cdef void *to
+    cdef const void *data
+    if kind < 0:
+        return None
+    out = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a), 0)
+    n = cnp.PyArray_SIZE(out)
+    to = cnp.PyArray_DATA(out)
+    data = cnp.PyArray_DATA(<array>a)
+    if n > RELEASE_ABOVE // 16:
+        with nogil:
+            table.unary[kind][function](to, data, n)
+    else:
+        table.unary[kind][function](to, data, n)
+    return out
+
+
+cdef object slow(function, tuple operands):
+    with np.errstate(all="ignore"):
+        return function(*operands)
+
+
+def add(a, b):
+    """a + b, elementwise."""
+    cdef array out = fast(MG_ADD, a, b)
+    return out if out is not None else slow(np.add, (a, b))
+
+
+def subtract(a, b):
+    """a - b, elementwise."""
+    cdef array out = fast(MG_SUBTRACT, a, b)
+    return out if out is not None else slow(np.subtract, (a, b))
+
+
+def multiply(a, b):
+    """a * b, elementwise."""
+    cdef array out = fast(MG_MULTIPLY, a, b)
+    return out if out is not None else slow(np.multiply, (a, b))
+
+
+def divide(a, b):
+    """a / b, elementwise; division by zero gives inf or nan, silently."""
+    cdef array out = fast(MG_DIVIDE, a, b)
+    return out if out is not None else slow(np.divide, (a, b))
+
+
+def negative(a):
+    """-a, elementwise."""
+    cdef array out = fast_unary(MG_NEGATIVE, a)
+    return out if out is not None else slow(np.negative, (a,))
+
+
+def exp(a):
+    """e^a, elementwise."""
+    cdef array out = fast_unary(MG_EXP, a)
+    return out if out is not None else slow(np.exp, (a,))
+
+
+def tanh(a):
+    """tanh(a), elementwise."""
+    cdef array out = fast_unary(MG_TANH, a)
+    return out if out is not None else slow(np.tanh, (a,))
+
+
+def _sigmoid(a):
+    # exp of a non-positive number only, so that neither tail overflows nor loses its digits.
+    e = np.exp(-np.abs(a))
+    return np.where(a < 0, e, 1) / (1 + e)
+
+
+def sigmoid(a):
+    """1 / (1 + e^-a), elementwise, to full relative precision in both tails."""
+    cdef array out = fast_unary(MG_SIGMOID, a)
+    return out if out is not None else slow(_sigmoid, (a,))
+
+
+def relu(a):
+    """max(a, 0), elementwise; nan stays nan."""
+    cdef array out = fast_unary(MG_RELU, a)
+    return out if out is not None else slow(np.maximum, (a, 0))
+
+
+def _tanh_backward(g, y):
+    return g * (1 - y * y)
+
+
+def tanh_backward(g, y):
+    """g (1 - y^2): the gradient at x of a function whose gradient at y = tanh(x) is g."""
+    cdef array out = fast(MG_TANH_BACKWARD, g, y)
+    return out if out is not None else slow(_tanh_backward, (g, y))
+
+
+def _sigmoid_backward(g, y):
+    return g * (y * (1 - y))
+
+
+def sigmoid_backward(g, y):
+    """g y (1 - y): the gradient at x of a function whose gradient at y = sigmoid(x) is g."""
+    cdef array out = fast(MG_SIGMOID_BACKWARD, g, y)
+    return out if out is not None else slow(_sigmoid_backward, (g, y))
+
+
+def _relu_backward(g, y):
+    return np.where(y > 0, g, 0)
+
+
+def relu_backward(g, y):
+    """g where y > 0, else 0: the gradient at x of a function whose gradient at y = relu(x) is g; 0 at x = 0."""
+    cdef array out = fast(MG_RELU_BACKWARD, g, y)
+    return out if out is not None else slow(_relu_backward, (g, y))
+
+
+def _accumulate(to, what):
+    np.add(to, what, out=to)
+
+
+def accumulate(to, what):
+    """to += what, in place; `what` is broadcast to the shape of `to`. Raises ValueError if `to` is read-only."""
+    cdef int kind = type_of(to)
+    cdef uintptr_t first, second
+    if kind >= 0 and kind == type_of(what) and same_shape(<array>to, <array>what):
+        first = <uintptr_t>cnp.PyArray_DATA(<array>to)
+        second = <uintptr_t>cnp.PyArray_DATA(<array>what)
+        # NumPy copies what overlaps, the loop does not.
+        if cnp.PyArray_ISWRITEABLE(<array>to) and (
+            first == second or first + cnp.PyArray_NBYTES(<array>to) <= second
+            or second + cnp.PyArray_NBYTES(<array>to) <= first
+        ):
+            run(table.binary[kind][MG_ADD], <array>to, <void *>first, <void *>second, MG_BOTH_ARRAYS)
+            return
+    slow(_accumulate, (to, what))

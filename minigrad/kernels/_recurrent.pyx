@@ -1,0 +1,480 @@
+"""Recurrent layers over whole packed sequences, on the CPU.
+
+A layer in one direction is three things: one product for the input side of all steps at once, a loop over time that only C sees,
+and in backward one product per weight over all rows. `layer_forward` and `layer_backward` do all of it; `forward` and `backward`
+are the loop alone. Everything is packed: an array has one row for each step of each sequence, time-major, and batch_sizes[t] rows
+belong to step t (a plain (seq, batch) input is the special case of equal batch sizes, spelled batch_sizes=None).
+
+The four kinds share every line except the cells, which are in gates.h. What backward needs is kept in a `SavedSequence`, whose
+arrays are as laid out by the kernel and of no interest outside.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+import os
+
+import numpy as np
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+
+cdef extern from *:
+    """
+    #include "recurrent.h"
+    static const mg_recurrent_pair *const mg_tables[MG_SETS] = MG_TABLES(mg_recurrent_table);
+    """
+    enum:
+        MG_SETS
+        MG_RNN_TANH
+        MG_RNN_RELU
+        MG_LSTM
+        MG_GRU
+
+    ctypedef struct mg_sequence:
+        int kind, reverse, initial
+        long steps, batch, hidden, rows
+        const int64_t *batch_sizes
+        const int64_t *offsets
+        const void *w_hh
+        const void *b_hh
+        const void *h0
+        const void *c0
+        const void *gx
+        void *gates
+        void *b_n
+        void *h
+        void *c
+        void *hn
+        void *cn
+        const void *d_h
+        void *d_a
+        void *d_b
+        void *d_h0
+        void *d_c0
+
+    ctypedef struct mg_recurrent:
+        int (*forward)(const mg_sequence *) noexcept nogil
+        int (*backward)(const mg_sequence *) noexcept nogil
+        void (*gather_previous)(const mg_sequence *, void *) noexcept nogil
+        int (*product)(long, long, long, const void *, int, const void *, int, const void *, void *) noexcept nogil
+        void (*sum_rows)(long, long, const void *, void *) noexcept nogil
+
+    ctypedef struct mg_recurrent_pair:
+        mg_recurrent of[2]
+
+    const mg_recurrent_pair *mg_tables[]
+    const char *mg_set_names[]
+    int mg_supported(int set)
+    int mg_find(const char *name)
+    int mg_best()
+
+
+# Index into the tables; chosen once at import, and again only by a test.
+cdef int chosen = -1
+
+
+def available_instruction_sets():
+    """The names of the instruction sets that are compiled in and that this processor has, best last."""
+    return tuple([mg_set_names[i].decode() for i in range(MG_SETS) if mg_supported(i)])
+
+
+def instruction_set():
+    """The name of the instruction set in use."""
+    return mg_set_names[chosen].decode()
+
+
+def use_instruction_set(str name):
+    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
+    global chosen
+    cdef int found = mg_find(name.encode())
+    if found < 0:
+        raise ValueError(f"instruction set must be one of {available_instruction_sets()}, got {name!r}")
+    chosen = found
+
+
+if "MINIGRAD_ISA" in os.environ:
+    use_instruction_set(os.environ["MINIGRAD_ISA"])
+else:
+    chosen = mg_best()
+
+KINDS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU")
+cdef dict kind_numbers = {"RNN_TANH": MG_RNN_TANH, "RNN_RELU": MG_RNN_RELU, "LSTM": MG_LSTM, "GRU": MG_GRU}
+
+# Products with more multiplications than this go to NumPy's BLAS, which blocks for the caches and may use threads.
+cdef double PRODUCT_LIMIT = 4e6
+
+ctypedef cnp.ndarray array
+
+
+@cython.final
+@cython.freelist(16)
+cdef class SavedSequence:
+    """What backward needs of one layer's forward pass. Opaque, and read only."""
+    cdef mg_sequence s
+    cdef int type                   # 0 float32, 1 float64
+    cdef int64_t *plan              # batch sizes, then offsets
+    cdef array x, w_ih              # None if made by `forward`
+    cdef array h0, c0, w_hh, b_hh, gates, b_n, h, c
+    cdef bint biased_ih, biased_hh
+
+    def __init__(self):
+        raise TypeError("SavedSequence is made by forward and layer_forward alone")
+
+    def __dealloc__(self):
+        PyMem_Free(self.plan)
+
+    @property
+    def kind(self):
+        return KINDS[self.s.kind]
+
+    @property
+    def gates(self):
+        """Activated gates, (rows, G * hidden_size); for the two RNN kinds, their input side."""
+        return self.gates
+
+
+cdef inline int gates_of(int kind) noexcept:
+    return 4 if kind == MG_LSTM else 3 if kind == MG_GRU else 1
+
+
+cdef array checked(object value, str name, int typenum):
+    """`value` as a contiguous, aligned array in native byte order; it must be an array of the given type."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
+    cdef array a = <array>value
+    cdef int got = cnp.PyArray_TYPE(a)
+    if got != typenum:
+        wanted = cnp.PyArray_DescrFromType(typenum)
+        raise TypeError(f"{name} must have dtype {wanted}, got {a.dtype}")
+    if type(value) is np.ndarray and cnp.PyArray_ISCARRAY_RO(a):
+        return a
+    return cnp.PyArray_FROM_OF(
+        value, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED | cnp.NPY_ARRAY_ENSUREARRAY
+    )
+
+
+cdef array matrix(object value, str name, int typenum, long rows, long columns, str symbols):
+    cdef array a = checked(value, name, typenum)
+    if cnp.PyArray_NDIM(a) != 2 or cnp.PyArray_DIM(a, 0) != rows or cnp.PyArray_DIM(a, 1) != columns:
+        raise ValueError(f"{name} must have shape {symbols} = ({rows}, {columns}), got {np.shape(value)}")
+    return a
+
+
+cdef array vector(object value, str name, int typenum, long size, str symbols):
+    cdef array a = checked(value, name, typenum)
+    if cnp.PyArray_NDIM(a) != 1 or cnp.PyArray_DIM(a, 0) != size:
+        raise ValueError(f"{name} must have shape {symbols} = ({size},), got {np.shape(value)}")
+    return a
+
+
+cdef inline array empty(long rows, long columns, int typenum):
+    cdef cnp.npy_intp shape[2]
+    shape[0] = rows
+    shape[1] = columns
+    return cnp.PyArray_EMPTY(2, shape, typenum, 0)
+
+
+cdef inline array empty_vector(long size, int typenum):
+    cdef cnp.npy_intp shape[1]
+    shape[0] = size
+    return cnp.PyArray_EMPTY(1, shape, typenum, 0)
+
+
+cdef inline int typenum_of(int type) noexcept:
+    return cnp.NPY_FLOAT32 if type == 0 else cnp.NPY_FLOAT64
+
+
+cdef int floating(object value, str name) except -1:
+    """The type number of an array of two dimensions and one of the two types there are kernels for."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
+    cdef int got = cnp.PyArray_TYPE(<array>value)
+    if got != cnp.NPY_FLOAT32 and got != cnp.NPY_FLOAT64:
+        raise TypeError(f"{name} must have dtype float32 or float64, got {value.dtype}")
+    if cnp.PyArray_NDIM(<array>value) != 2:
+        raise ValueError(f"{name} must have 2 dimensions (rows, features), got shape {np.shape(value)}")
+    return got
+
+
+cdef SavedSequence start(object kind, object rows_like, str rows_name, object h0, object c0, object w_hh, object b_hh,
+                         object batch_sizes, bint reverse):
+    """Check what `forward` and `layer_forward` have in common, and lay out the sequence."""
+    cdef SavedSequence saved = SavedSequence.__new__(SavedSequence)
+    cdef mg_sequence *s = &saved.s
+    number = kind_numbers.get(kind)
+    if number is None:
+        raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
+    s.kind = number
+    s.reverse = reverse
+    cdef int typenum = floating(rows_like, rows_name)
+    saved.type = typenum == cnp.NPY_FLOAT64
+    s.rows = cnp.PyArray_DIM(<array>rows_like, 0)
+
+    cdef array state = checked(h0, "h0", typenum)
+    if cnp.PyArray_NDIM(state) != 2 or cnp.PyArray_DIM(state, 1) < 1:
+        raise ValueError(f"h0 must have shape (batch, hidden_size >= 1), got {np.shape(h0)}")
+    s.batch = cnp.PyArray_DIM(state, 0)
+    s.hidden = cnp.PyArray_DIM(state, 1)
+    saved.h0 = state
+    s.h0 = cnp.PyArray_DATA(state)
+    if s.kind == MG_LSTM:
+        if c0 is None:
+            raise ValueError(f"c0 must have shape (batch, hidden_size) = ({s.batch}, {s.hidden}) for LSTM, got None")
+        saved.c0 = matrix(c0, "c0", typenum, s.batch, s.hidden, "(batch, hidden_size)")
+        s.c0 = cnp.PyArray_DATA(saved.c0)
+    elif c0 is not None:
+        raise ValueError(f"c0 must be None for {kind}, which has no cell state")
+
+    cdef long wide = gates_of(s.kind) * s.hidden
+    saved.w_hh = matrix(w_hh, "w_hh", typenum, wide, s.hidden, f"({gates_of(s.kind)} * hidden_size, hidden_size)")
+    s.w_hh = cnp.PyArray_DATA(saved.w_hh)
+    if b_hh is not None:
+        saved.b_hh = vector(b_hh, "b_hh", typenum, wide, f"({gates_of(s.kind)} * hidden_size,)")
+        s.b_hh = cnp.PyArray_DATA(saved.b_hh)
+        saved.biased_hh = True
+    plan_steps(saved, batch_sizes, rows_name)
+    return saved
+
+
+cdef int plan_steps(SavedSequence saved, object batch_sizes, str rows_name) except -1:
+    cdef mg_sequence *s = &saved.s
+    cdef const int64_t *given = NULL
+    cdef long t
+    cdef int64_t offset = 0, size, before = s.batch
+    cdef array sizes
+    if batch_sizes is None:
+        s.steps = s.rows // s.batch if s.batch else 0
+        if s.steps == 0 or s.rows != s.steps * s.batch:
+            raise ValueError(
+                f"{rows_name} must have seq * batch rows, a multiple of h0's batch {s.batch} and at least one step, "
+                f"got {s.rows} rows"
+            )
+    else:
+        sizes = checked(batch_sizes, "batch_sizes", cnp.NPY_INT64)
+        if cnp.PyArray_NDIM(sizes) != 1 or cnp.PyArray_DIM(sizes, 0) == 0:
+            raise ValueError(f"batch_sizes must have shape (seq >= 1,), got {np.shape(batch_sizes)}")
+        s.steps = cnp.PyArray_DIM(sizes, 0)
+        given = <const int64_t *>cnp.PyArray_DATA(sizes)
+    saved.plan = <int64_t *>PyMem_Malloc(2 * s.steps * sizeof(int64_t))
+    if saved.plan == NULL:
+        raise MemoryError()
+    s.batch_sizes = saved.plan
+    s.offsets = saved.plan + s.steps
+    for t in range(s.steps):
+        size = s.batch if given == NULL else given[t]
+        if size < 0 or size > before or t == 0 and size != s.batch:
+            raise ValueError(
+                f"batch_sizes must start with h0's batch {s.batch} and never increase, got {size} at step {t}"
+            )
+        saved.plan[t] = size
+        saved.plan[s.steps + t] = offset
+        offset += size
+        before = size
+    if offset != s.rows:
+        raise ValueError(f"batch_sizes must sum to the {s.rows} rows of {rows_name}, got a sum of {offset}")
+    return 0
+
+
+cdef tuple run(SavedSequence saved, array gates):
+    """The loop over time, once gx is known; `gates` may be the same array."""
+    cdef mg_sequence *s = &saved.s
+    cdef int typenum = typenum_of(saved.type), failed
+    saved.gates = gates
+    s.gates = cnp.PyArray_DATA(gates)
+    saved.h = empty(s.rows, s.hidden, typenum)
+    s.h = cnp.PyArray_DATA(saved.h)
+    cdef array hn = empty(s.batch, s.hidden, typenum), cn = None
+    s.hn = cnp.PyArray_DATA(hn)
+    if s.kind == MG_LSTM:
+        saved.c = empty(s.rows, s.hidden, typenum)
+        s.c = cnp.PyArray_DATA(saved.c)
+        cn = empty(s.batch, s.hidden, typenum)
+        s.cn = cnp.PyArray_DATA(cn)
+    elif s.kind == MG_GRU:
+        saved.b_n = empty(s.rows, s.hidden, typenum)
+        s.b_n = cnp.PyArray_DATA(saved.b_n)
+    with nogil:
+        failed = mg_tables[chosen].of[saved.type].forward(s)
+    if failed:
+        raise MemoryError()
+    return saved.h, hn, cn, saved
+
+
+def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes, bint reverse=False):
+    """The recurrent loop of one layer in one direction, given the input side of all its pre-activations.
+
+    `kind` is one of KINDS; G below is its number of gates (1, 1, 4, 3), stacked in the order i, f, g, o or r, z, n.
+
+    gx            (rows, G * hidden_size), W_ih x + b_ih of every row
+    h0, c0        (batch, hidden_size); c0 is None except for LSTM
+    w_hh, b_hh    (G * hidden_size, hidden_size) and (G * hidden_size,); b_hh may be None
+    batch_sizes   int64 (seq,), never increasing, its first element the batch and its sum the rows; None for equal ones
+    reverse       run from the last step to the first
+
+    Returns (h, hn, cn, saved): the states of all rows, (rows, hidden_size); the state of each sequence after its own last
+    step in the direction of the run, (batch, hidden_size), with cn None except for LSTM; and what `backward` takes.
+
+    Inputs must be float32 or float64 arrays, all of one type. They are not modified, but are referred to by `saved`: until
+    backward has run, changing them changes the gradients. Raises TypeError for a wrong type, ValueError for a wrong shape.
+    """
+    cdef SavedSequence saved = start(kind, gx, "gx", h0, c0, w_hh, b_hh, batch_sizes, reverse)
+    cdef int typenum = typenum_of(saved.type)
+    cdef long wide = gates_of(saved.s.kind) * saved.s.hidden
+    cdef array given = matrix(gx, "gx", typenum, saved.s.rows, wide, f"(rows, {gates_of(saved.s.kind)} * hidden_size)")
+    saved.s.gx = cnp.PyArray_DATA(given)
+    return run(saved, empty(saved.s.rows, wide, typenum))
+
+
+cdef array product(int type, array a, bint a_transposed, array b, bint b_transposed, array bias):
+    """a b + bias, where either factor may be the transpose of the array given."""
+    cdef int typenum = typenum_of(type), failed
+    cdef long rows = cnp.PyArray_DIM(a, a_transposed), depth = cnp.PyArray_DIM(a, not a_transposed)
+    cdef long width = cnp.PyArray_DIM(b, not b_transposed)
+    cdef array out
+    cdef const void *bias_data = NULL
+    if <double>rows * <double>width * <double>depth > PRODUCT_LIMIT:
+        with np.errstate(all="ignore"):
+            out = np.matmul(a.T if a_transposed else a, b.T if b_transposed else b)
+            if bias is not None:
+                np.add(out, bias, out=out)
+        return out
+    out = empty(rows, width, typenum)
+    if bias is not None:
+        bias_data = cnp.PyArray_DATA(bias)
+    with nogil:
+        failed = mg_tables[chosen].of[type].product(
+            rows, width, depth, cnp.PyArray_DATA(a), a_transposed, cnp.PyArray_DATA(b), b_transposed, bias_data,
+            cnp.PyArray_DATA(out)
+        )
+    if failed:
+        raise MemoryError()
+    return out
+
+
+def layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, bint reverse=False):
+    """One recurrent layer in one direction: `forward` of gx = x W_ih^T + b_ih.
+
+    x             (rows, input_size)
+    w_ih, b_ih    (G * hidden_size, input_size) and (G * hidden_size,); b_ih may be None
+
+    Everything else, and what is returned, is as for `forward`; `saved` is for `layer_backward`.
+    """
+    cdef SavedSequence saved = start(kind, x, "x", h0, c0, w_hh, b_hh, batch_sizes, reverse)
+    cdef int typenum = typenum_of(saved.type), gates = gates_of(saved.s.kind)
+    cdef long wide = gates * saved.s.hidden, features = cnp.PyArray_DIM(<array>x, 1)
+    cdef array bias = None
+    saved.x = checked(x, "x", typenum)
+    saved.w_ih = matrix(w_ih, "w_ih", typenum, wide, features, f"({gates} * hidden_size, input_size)")
+    if b_ih is not None:
+        bias = vector(b_ih, "b_ih", typenum, wide, f"({gates} * hidden_size,)")
+        saved.biased_ih = True
+    cdef array gx = product(saved.type, saved.x, False, saved.w_ih, True, bias)
+    saved.s.gx = cnp.PyArray_DATA(gx)
+    return run(saved, gx)
+
+
+cdef array running(object upstream, str name, int typenum, mg_sequence *s):
+    """A new array with the gradient of a final state, in which backward will leave that of the initial one."""
+    cdef cnp.npy_intp shape[2]
+    cdef array given, out
+    if upstream is None:
+        shape[0] = s.batch
+        shape[1] = s.hidden
+        return cnp.PyArray_ZEROS(2, shape, typenum, 0)
+    given = matrix(upstream, name, typenum, s.batch, s.hidden, "(batch, hidden_size)")
+    out = empty(s.batch, s.hidden, typenum)
+    memcpy(cnp.PyArray_DATA(out), cnp.PyArray_DATA(given), cnp.PyArray_NBYTES(out))
+    return out
+
+
+cdef tuple back(object kind, SavedSequence saved, object d_h, object d_hn, object d_cn, bint initial):
+    """(d_a, d_b, d_h0, d_c0) by the loop over time. The last two are wrong unless `initial`."""
+    cdef mg_sequence s = saved.s
+    cdef int typenum = typenum_of(saved.type), failed
+    cdef long wide = gates_of(s.kind) * s.hidden
+    cdef array upstream, d_a, d_b, d_h0, d_c0 = None
+    if kind_numbers.get(kind) != s.kind:
+        raise ValueError(f"kind must be {KINDS[s.kind]} as in the forward pass, got {kind!r}")
+    s.initial = initial
+    s.d_h = NULL
+    if d_h is not None:
+        upstream = matrix(d_h, "d_h", typenum, s.rows, s.hidden, "(rows, hidden_size)")
+        s.d_h = cnp.PyArray_DATA(upstream)
+    d_h0 = running(d_hn, "d_hn", typenum, &s)
+    s.d_h0 = cnp.PyArray_DATA(d_h0)
+    if s.kind == MG_LSTM:
+        d_c0 = running(d_cn, "d_cn", typenum, &s)
+        s.d_c0 = cnp.PyArray_DATA(d_c0)
+    elif d_cn is not None:
+        raise ValueError(f"d_cn must be None for {kind}, which has no cell state")
+    d_a = empty(s.rows, wide, typenum)
+    d_b = empty(s.rows, wide, typenum) if s.kind == MG_GRU else d_a
+    s.d_a = cnp.PyArray_DATA(d_a)
+    s.d_b = cnp.PyArray_DATA(d_b)
+    with nogil:
+        failed = mg_tables[chosen].of[saved.type].backward(&s)
+    if failed:
+        raise MemoryError()
+    return d_a, d_b, d_h0, d_c0
+
+
+cdef array previous_states(SavedSequence saved):
+    """The state before each row's step; where the memory has them side by side already, no copy is made."""
+    if saved.s.steps == 1:
+        return saved.h0
+    cdef array out = empty(saved.s.rows, saved.s.hidden, typenum_of(saved.type))
+    with nogil:
+        mg_tables[chosen].of[saved.type].gather_previous(&saved.s, cnp.PyArray_DATA(out))
+    return out
+
+
+def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None):
+    """The loop of `forward`, back through time.
+
+    d_h           (rows, hidden_size), gradient of the states of all rows
+    d_hn, d_cn    (batch, hidden_size), gradients of the final states; None stands for zeros, in all three
+
+    Returns (d_a, d_b, d_h0, d_c0, h_previous): the gradients of the input side gx and of the recurrent side W_hh h + b_hh,
+    both (rows, G * hidden_size) and the same array except for GRU; of the initial states (d_c0 None except for LSTM); and
+    the state before each row's step, (rows, hidden_size). The gradient of w_hh is d_b^T h_previous, that of b_hh the sum of
+    d_b's rows. May be called again with the same `saved`.
+    """
+    d_a, d_b, d_h0, d_c0 = back(kind, saved, d_h, d_hn, d_cn, True)
+    return d_a, d_b, d_h0, d_c0, previous_states(saved)
+
+
+cdef array sum_rows(int type, array a):
+    cdef long rows = cnp.PyArray_DIM(a, 0), width = cnp.PyArray_DIM(a, 1)
+    cdef array out = empty_vector(width, typenum_of(type))
+    with nogil:
+        mg_tables[chosen].of[type].sum_rows(rows, width, cnp.PyArray_DATA(a), cnp.PyArray_DATA(out))
+    return out
+
+
+def layer_backward(kind, SavedSequence saved not None, d_h, d_hn, d_cn, needs):
+    """The gradients of (x, h0, c0, w_ih, w_hh, b_ih, b_hh), each None unless the tuple `needs` asks for it.
+
+    d_h, d_hn and d_cn are as for `backward`. What is not needed is not computed. `saved` must come from `layer_forward`. Asking
+    for an argument that was None (a bias, or c0) yields None.
+    """
+    cdef bint need_x, need_h0, need_c0, need_w_ih, need_w_hh, need_b_ih, need_b_hh
+    if saved.x is None:
+        raise ValueError("saved must come from layer_forward, got one from forward")
+    need_x, need_h0, need_c0, need_w_ih, need_w_hh, need_b_ih, need_b_hh = needs
+    cdef int type = saved.type
+    cdef array d_a, d_b, d_h0, d_c0
+    d_a, d_b, d_h0, d_c0 = back(kind, saved, d_h, d_hn, d_cn, need_h0 or need_c0)
+    return (
+        product(type, d_a, False, saved.w_ih, False, None) if need_x else None,
+        d_h0 if need_h0 else None,
+        d_c0 if need_c0 else None,
+        product(type, d_a, True, saved.x, False, None) if need_w_ih else None,
+        product(type, d_b, True, previous_states(saved), False, None) if need_w_hh else None,
+        sum_rows(type, d_a) if need_b_ih and saved.biased_ih else None,
+        sum_rows(type, d_b) if need_b_hh and saved.biased_hh else None,
+    )

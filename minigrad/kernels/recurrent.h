@@ -1,0 +1,51 @@
+/* What the recurrent kernels offer to the module that calls them. */
+#ifndef MG_RECURRENT_H
+#define MG_RECURRENT_H
+#include <stdint.h>
+#include "dispatch.h"
+
+enum { MG_RNN_TANH, MG_RNN_RELU, MG_LSTM, MG_GRU };
+
+/* One layer in one direction over a packed batch: step t owns the rows offset[t] ... offset[t] + batch_sizes[t] - 1 of every
+ * array of `rows` rows. batch_sizes does not increase, so that sequence b is row b of each step it takes part in.
+ * Elements are float or double throughout; G is the number of gates. */
+typedef struct {
+    int kind, reverse;
+    int initial;            /* backward: whether the gradients of h0 and c0 are wanted */
+    long steps, batch, hidden, rows;
+    const int64_t *batch_sizes, *offsets;
+    const void *w_hh;       /* (G hidden, hidden) */
+    const void *b_hh;       /* (G hidden), or NULL */
+    const void *h0, *c0;    /* (batch, hidden); c0 for LSTM alone */
+    const void *gx;         /* forward: (rows, G hidden), the input side of the pre-activations */
+    void *gates;            /* (rows, G hidden), written by forward; may be gx itself */
+    void *b_n;              /* GRU: (rows, hidden), W_hn h + b_hn, written by forward */
+    void *h, *c;            /* (rows, hidden), written by forward */
+    void *hn, *cn;          /* (batch, hidden), written by forward: the state after each sequence's own last step */
+    const void *d_h;        /* backward: gradient of h, or NULL for zeros */
+    void *d_a;              /* (rows, G hidden), written by backward: gradient of the input side */
+    void *d_b;              /* of the recurrent side: d_a itself except for GRU */
+    void *d_h0, *d_c0;      /* (batch, hidden): in, the gradient of hn and cn; out, that of h0 and c0 */
+} mg_sequence;
+
+/* All return 0, or -1 if memory for packed weights could not be had. */
+typedef struct {
+    int (*forward)(const mg_sequence *);
+    int (*backward)(const mg_sequence *);
+    /* to[row of step t, sequence b] = the state that sequence b had before step t. */
+    void (*gather_previous)(const mg_sequence *, void *to);
+    /* c (rows, width) = a (rows, depth) b (depth, width) + bias (width). Each matrix is contiguous; if transposed,
+     * what is contiguous is its transpose. bias may be NULL. */
+    int (*product)(long rows, long width, long depth, const void *a, int a_transposed, const void *b,
+                   int b_transposed, const void *bias, void *c);
+    /* to[j] = sum over i of a[i * width + j] */
+    void (*sum_rows)(long rows, long width, const void *a, void *to);
+} mg_recurrent;
+
+/* Index 0 is float, 1 is double. */
+typedef struct {
+    mg_recurrent of[2];
+} mg_recurrent_pair;
+
+MG_DECLARE_TABLES(mg_recurrent_pair, mg_recurrent_table);
+#endif

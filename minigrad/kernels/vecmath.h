@@ -1,0 +1,227 @@
+/* Vectors of one element type and their elementary functions, with no help from the C library.
+ *
+ * A template, included once with MG_REAL 32 and once with MG_REAL 64; the functions are called name_f32 and name_f64.
+ * Vectors are GCC vector extensions as wide as the instruction set the file is compiled for, so the same text becomes
+ * SSE2, AVX2, AVX-512 or NEON code. Only loading and storing part of a vector needs intrinsics, because nothing
+ * else lets the hardware skip memory beyond the end of an array.
+ *
+ * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), the bracket by its Taylor series. 2^n is applied in
+ *           two factors, so that results in the subnormal range are rounded once and never flushed.
+ * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation, even for tiny x.
+ * sigmoid:  with z = e^-|x|:  1 / (1 + z) for x >= 0 and z / (1 + z) for x < 0: relative precision in both tails.
+ *
+ * NaN comes out as NaN, the infinities as the limits, +-0 keeps its sign in tanh. Errors stay below 2 units in the last place.
+ */
+
+#ifndef MG_VECMATH_COMMON
+#define MG_VECMATH_COMMON
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define MG_VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define MG_VECTOR_BYTES 32
+#else
+#define MG_VECTOR_BYTES 16
+#endif
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#define MG_VECTOR_MATH
+#define MG_FN static inline __attribute__((always_inline, unused))
+#define MG_JOIN_(name, bits) name##_f##bits
+#define MG_JOIN(name, bits) MG_JOIN_(name, bits)
+#define MG_NAME(name) MG_JOIN(name, MG_REAL)
+#define MG_ELEMENT MG_NAME(mg_element)
+#define MG_VALUE MG_NAME(mg_vector)
+#define MG_BITS MG_NAME(mg_bits)
+#define MG_LANES ((long)(MG_VECTOR_BYTES / sizeof(MG_ELEMENT)))
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/* A window into this row of words, sliding by the number of lanes wanted, is the mask that selects them. */
+static const int32_t mg_mask_window[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+#endif
+#endif
+
+#undef MG_ROUNDER
+#undef MG_MANTISSA
+#undef MG_EXPONENT_BIAS
+#undef MG_LN2_HIGH
+#undef MG_LN2_LOW
+#undef MG_EXP_MAX
+#undef MG_EXP_MIN
+
+/* MG_ROUNDER: adding it pushes the fraction out of the mantissa, so that the sum's low bits are the rounded integer.
+ * MG_LN2_HIGH has enough trailing zeros for its product with any exponent to be exact without a fused multiply-add. */
+#if MG_REAL == 32
+typedef float mg_element_f32;
+typedef int32_t mg_integer_f32;
+#define MG_ROUNDER 12582912.0f
+#define MG_MANTISSA 23
+#define MG_EXPONENT_BIAS 127
+#define MG_LN2_HIGH 0.693359375f
+#define MG_LN2_LOW -2.12194440e-4f
+#define MG_EXP_MAX 89.0f
+#define MG_EXP_MIN -104.0f
+#else
+typedef double mg_element_f64;
+typedef int64_t mg_integer_f64;
+#define MG_ROUNDER 6755399441055744.0
+#define MG_MANTISSA 52
+#define MG_EXPONENT_BIAS 1023
+#define MG_LN2_HIGH 6.93147180369123816490e-01
+#define MG_LN2_LOW 1.90821492927058770002e-10
+#define MG_EXP_MAX 710.0
+#define MG_EXP_MIN -746.0
+#endif
+
+typedef MG_ELEMENT MG_VALUE __attribute__((vector_size(MG_VECTOR_BYTES)));
+typedef MG_NAME(mg_integer) MG_BITS __attribute__((vector_size(MG_VECTOR_BYTES)));
+
+MG_FN MG_VALUE MG_NAME(splat)(MG_ELEMENT x)
+{
+    MG_VALUE zero = {0};
+    return x - zero;
+}
+
+MG_FN MG_VALUE MG_NAME(select)(MG_BITS condition, MG_VALUE yes, MG_VALUE no)
+{
+    return (MG_VALUE)(((MG_BITS)yes & condition) | ((MG_BITS)no & ~condition));
+}
+
+MG_FN MG_VALUE MG_NAME(load)(const MG_ELEMENT *from)
+{
+    MG_VALUE x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+MG_FN void MG_NAME(store)(MG_ELEMENT *to, MG_VALUE x)
+{
+    memcpy(to, &x, sizeof x);
+}
+
+/* Load and store of the first `count` lanes, 0 < count < MG_LANES; the other lanes read as 0. */
+MG_FN MG_VALUE MG_NAME(load_part)(const MG_ELEMENT *from, long count)
+{
+#if defined(__AVX512F__) && MG_REAL == 32
+    return (MG_VALUE)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#elif defined(__AVX512F__)
+    return (MG_VALUE)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), from);
+#elif defined(__AVX2__) && MG_REAL == 32
+    return (MG_VALUE)_mm256_maskload_ps(from, _mm256_loadu_si256((const __m256i *)(mg_mask_window + 8 - count)));
+#elif defined(__AVX2__)
+    return (MG_VALUE)_mm256_maskload_pd(from, _mm256_loadu_si256((const __m256i *)(mg_mask_window + 8 - 2 * count)));
+#else
+    MG_VALUE x = {0};
+    for (long lane = 0; lane < count; lane++)
+        x[lane] = from[lane];
+    return x;
+#endif
+}
+
+MG_FN void MG_NAME(store_part)(MG_ELEMENT *to, MG_VALUE x, long count)
+{
+#if defined(__AVX512F__) && MG_REAL == 32
+    _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)x);
+#elif defined(__AVX512F__)
+    _mm512_mask_storeu_pd(to, (__mmask8)((1u << count) - 1), (__m512d)x);
+#elif defined(__AVX2__) && MG_REAL == 32
+    _mm256_maskstore_ps(to, _mm256_loadu_si256((const __m256i *)(mg_mask_window + 8 - count)), (__m256)x);
+#elif defined(__AVX2__)
+    _mm256_maskstore_pd(to, _mm256_loadu_si256((const __m256i *)(mg_mask_window + 8 - 2 * count)), (__m256d)x);
+#else
+    for (long lane = 0; lane < count; lane++)
+        to[lane] = x[lane];
+#endif
+}
+
+/* The same for any count > 0: `count` is how much of the array is left, a whole vector if that is enough. */
+MG_FN MG_VALUE MG_NAME(load_upto)(const MG_ELEMENT *from, long count)
+{
+    return count >= MG_LANES ? MG_NAME(load)(from) : MG_NAME(load_part)(from, count);
+}
+
+MG_FN void MG_NAME(store_upto)(MG_ELEMENT *to, MG_VALUE x, long count)
+{
+    if (count >= MG_LANES)
+        MG_NAME(store)(to, x);
+    else
+        MG_NAME(store_part)(to, x, count);
+}
+
+MG_FN MG_VALUE MG_NAME(absolute)(MG_VALUE x)
+{
+    MG_BITS sign = (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0);
+    return (MG_VALUE)((MG_BITS)x & ~sign);
+}
+
+/* x = n ln2 + r; returns e^r - 1. *n is the rounded quotient, *bits the same as an integer. */
+MG_FN MG_VALUE MG_NAME(reduced_expm1)(MG_VALUE x, MG_VALUE *n, MG_BITS *bits)
+{
+    const MG_VALUE rounder = MG_NAME(splat)(MG_ROUNDER);
+    MG_VALUE shifted = x * (MG_ELEMENT)1.44269504088896340736 + rounder;
+    *n = shifted - rounder;
+    *bits = (MG_BITS)shifted - (MG_BITS)rounder;
+    MG_VALUE r = x - *n * MG_LN2_HIGH - *n * MG_LN2_LOW;
+#define MG_TERM(denominator) s = s * r + (MG_ELEMENT)(1.0 / (denominator));
+#if MG_REAL == 32
+    MG_VALUE s = MG_NAME(splat)((MG_ELEMENT)(1.0 / 5040));
+#else
+    MG_VALUE s = MG_NAME(splat)((MG_ELEMENT)(1.0 / 6227020800.0));
+    MG_TERM(479001600.0)
+    MG_TERM(39916800.0)
+    MG_TERM(3628800.0)
+    MG_TERM(362880.0)
+    MG_TERM(40320.0)
+    MG_TERM(5040.0)
+#endif
+    MG_TERM(720.0)
+    MG_TERM(120.0)
+    MG_TERM(24.0)
+    MG_TERM(6.0)
+    MG_TERM(2.0)
+#undef MG_TERM
+    return r + r * r * s;
+}
+
+/* 2^n for an integer n within the range of normal numbers. */
+MG_FN MG_VALUE MG_NAME(power_of_two)(MG_BITS n)
+{
+    return (MG_VALUE)((n + MG_EXPONENT_BIAS) << MG_MANTISSA);
+}
+
+MG_FN MG_VALUE MG_NAME(exp)(MG_VALUE x)
+{
+    const MG_VALUE rounder = MG_NAME(splat)(MG_ROUNDER);
+    MG_VALUE n;
+    MG_BITS whole;
+    x = MG_NAME(select)(x > MG_EXP_MAX, MG_NAME(splat)(MG_EXP_MAX), x);
+    x = MG_NAME(select)(x < MG_EXP_MIN, MG_NAME(splat)(MG_EXP_MIN), x);
+    MG_VALUE y = (MG_ELEMENT)1 + MG_NAME(reduced_expm1)(x, &n, &whole);
+    MG_BITS half = (MG_BITS)(n * (MG_ELEMENT)0.5 + rounder) - (MG_BITS)rounder;
+    return y * MG_NAME(power_of_two)(half) * MG_NAME(power_of_two)(whole - half);
+}
+
+MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
+{
+    MG_BITS sign = (MG_BITS)x & (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0);
+    MG_VALUE twice = (MG_ELEMENT)2 * MG_NAME(absolute)(x);
+    MG_VALUE n;
+    MG_BITS whole;
+    /* tanh rounds to 1 long before 22, where e^44 + 2 == e^44 in both precisions. */
+    twice = MG_NAME(select)(twice > (MG_ELEMENT)44, MG_NAME(splat)(44), twice);
+    MG_VALUE q = MG_NAME(reduced_expm1)(twice, &n, &whole);
+    MG_VALUE scale = MG_NAME(power_of_two)(whole);
+    MG_VALUE t = scale * q + (scale - (MG_ELEMENT)1);
+    return (MG_VALUE)((MG_BITS)(t / (t + (MG_ELEMENT)2)) | sign);
+}
+
+MG_FN MG_VALUE MG_NAME(sigmoid)(MG_VALUE x)
+{
+    MG_VALUE one = MG_NAME(splat)(1);
+    MG_VALUE z = MG_NAME(exp)(-MG_NAME(absolute)(x));
+    return MG_NAME(select)(x < (MG_ELEMENT)0, z, one) / (one + z);
+}
