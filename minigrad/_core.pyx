@@ -255,6 +255,24 @@ cdef class Value:
             return operations[comparison_names[op]](self, other)
         return NotImplemented
 
+    def __len__(self):
+        return operations["length"](self)
+
+    def __iter__(self):
+        return operations["iterate"](self)
+
+    def __contains__(self, value):
+        return operations["contains"](self, value)
+
+    def __bool__(self):
+        return operations["truth"](self)
+
+    def __int__(self):
+        return operations["as_int"](self)
+
+    def __float__(self):
+        return operations["as_float"](self)
+
     def __getitem__(self, index):
         return getitem_function(self, index)
 

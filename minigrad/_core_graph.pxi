@@ -313,7 +313,8 @@ cdef object raise_released(name):
 cdef class PythonNode(Node):
     """Node of a user's Function. Its `context` computes on Variables: `context._step(grads) -> one gradient an input`."""
 
-    def __init__(self, context, inputs, int outputs):
+    def __init__(self, context, inputs, int outputs, Node beside=None):
+        """beside: a node whose inputs this one has too."""
         global recorded
         recorded += 1
         self.sequence = recorded
@@ -322,6 +323,9 @@ cdef class PythonNode(Node):
         self._edges = tuple([None if not isinstance(v, Variable) or not requires_grad(v) else
                              (<Variable> v)._grad_fn if (<Variable> v)._grad_fn is not None else v for v in inputs])
         self._numbers = tuple([(<Variable> v)._output_nr if isinstance(v, Variable) else 0 for v in inputs])
+        if beside is not None:
+            self._edges += beside._edges
+            self._numbers += beside._numbers or (0,) * len(beside._edges)
 
     def name(self):
         return f"{type(self.context).__name__}Backward"

@@ -2,22 +2,27 @@
 
 cdef object apply_in_place(Operation operation, target, tuple args):
     """Run the operation with `target` first, write the result into `target`'s memory and replace its history."""
-    cdef Variable v, result
+    return call_in_place(operation.name, operation, target, args, {})
+
+
+def call_in_place(str name, function, target, tuple args, dict kwargs):
+    """The same for any function of `target`: an in-place operation is the out-of-place one, written into its target."""
+    cdef Variable v
+    cdef bint is_volatile
     if isinstance(target, Tensor):
-        out = apply(operation, (target,) + args)
-        write_into((<Tensor> target).array, (<Tensor> out).array if isinstance(out, Tensor) else out, operation)
+        write_into(name, (<Tensor> target).array, function(target, *args, **kwargs))
         return target
     if not isinstance(target, Variable):
-        raise TypeError(f"{operation.name}_: expected a Tensor or a Variable, got {type(target).__name__}")
+        raise TypeError(f"{name}_: expected a Tensor or a Variable, got {type(target).__name__}")
     v = <Variable> target
-    cdef bint is_volatile = v._volatile
+    is_volatile = v._volatile
     for a in args:
         if isinstance(a, Variable):
             is_volatile |= (<Variable> a)._volatile
     if not is_volatile:
-        check_writable_leaf(v, operation.name)
-    result = apply(operation, (target,) + args)
-    write_into(variable_array(v), variable_array(result), operation)
+        check_writable_leaf(v, name)
+    result = function(target, *args, **kwargs)
+    write_into(name, variable_array(v), result)
     replace_history(v, result)
     return target
 
@@ -31,10 +36,11 @@ cdef int check_writable_leaf(Variable v, str name) except -1:
     return 0
 
 
-cdef int write_into(object array, object value, Operation operation) except -1:
-    size = getattr(value, "shape", ())
-    if array.shape != size and not (size == () or operation is None):
-        raise RuntimeError(f"{operation.name}_: an in-place operation cannot change the size of its target: it has size "
+cdef int write_into(str name, object array, object value) except -1:
+    value = array_of(value) if isinstance(value, Value) else value
+    size = getattr(value, "shape", None)
+    if size is not None and array.shape != size:
+        raise RuntimeError(f"{name}_: an in-place operation cannot change the size of its target: it has size "
                            f"{array.shape}, the result has {size}")
     array[...] = value
     return 0
@@ -91,3 +97,8 @@ cdef int adopt(Variable result, Variable v) except -1:
             saved.version = counter(v)
             saved.expected = saved.version.value
     return 0
+
+
+def mark_changed(Variable target):
+    """Count an in-place change that was made outside the engine."""
+    bump(target)

@@ -1,0 +1,308 @@
+"""A user's own differentiable functions: `Function`, in the era's two styles.
+
+New style: static methods `forward(ctx, *args)` on tensors and `backward(ctx, *grads)` on Variables, called through
+`Cls.apply(...)`; what backward computes with operations can itself be differentiated.
+
+Old style: an instance is made, then called: `forward(self, *tensors)` and `backward(self, *tensors)` both on tensors;
+not twice differentiable.
+
+The instance made for a call is the context `ctx` and stands behind the node recorded in the graph.
+"""
+
+import functools
+
+import numpy as np
+
+from minigrad import _core
+from minigrad._core import PythonNode, Tensor, Variable, array_of
+
+
+class _Context:
+    """What a call of a Function keeps for its backward."""
+
+    _saved = None           # Variables or None, in the order of save_for_backward
+    _versions = ()
+    _released = False
+    _node = None
+    _dirty = ()
+    _constant = ()
+    needs_input_grad = ()
+    _to_save = None
+
+    def save_for_backward(self, *tensors):
+        """Keep inputs, outputs or None for backward; call it once. Other tensors: keep them as attributes of ctx."""
+        if self._to_save is not None:
+            raise RuntimeError(f"{type(self).__name__}: save_for_backward was called a second time")
+        self._to_save = tensors
+
+    def mark_dirty(self, *inputs):
+        """Declare that these inputs were changed in place; they must be returned as outputs."""
+        self._dirty = inputs
+
+    def mark_non_differentiable(self, *outputs):
+        """Declare outputs that are constant for gradients (indices, say)."""
+        self._constant = outputs
+
+    def mark_shared_storage(self, *pairs):
+        """Declare (input, output) pairs that share memory; nothing needs to be done about them here."""
+
+    @property
+    def saved_variables(self):
+        """The saved values as Variables with their history."""
+        return tuple(self._unpack())
+
+    @property
+    def saved_tensors(self):
+        """The saved values as tensors."""
+        return tuple(None if v is None else v.data for v in self._unpack())
+
+    def _unpack(self):
+        name = type(self).__name__
+        if self._released:
+            raise RuntimeError(f"{name}: trying to backward through the graph a second time, but the buffers have already been "
+                               "freed. Specify retain_graph=True when calling backward the first time")  # fmt: skip
+        for (kind, v), version in zip(self._saved or (), self._versions):
+            if kind == "none":
+                yield None
+                continue
+            current = v._version if kind == "input" else v[1]._version
+            if current != version:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"{name} saved a value at version {version}, it is at version {current} now"
+                )
+            if kind == "input":
+                yield v
+            else:
+                number, detached = v
+                out = detached.detach()
+                if number is not None:
+                    self._node.attach(out, number)
+                yield out
+
+    def _release(self):
+        if self._saved:
+            self._released = True
+        self._saved = None if self._saved is None else ()
+
+
+class _FunctionMeta(type):
+    """Finds out which style a Function is written in."""
+
+    def __init__(cls, name, bases, namespace):
+        super().__init__(name, bases, namespace)
+        cls._static = any(isinstance(k.__dict__.get("forward"), staticmethod) for k in cls.__mro__)
+
+
+class Function(_Context, metaclass=_FunctionMeta):
+    """Base of differentiable functions written by users.
+
+    >>> import minigrad as torch
+    >>> class Square(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output):
+    ...         x, = ctx.saved_variables
+    ...         return grad_output * 2 * x
+    >>> x = Variable(torch.Tensor([3]), requires_grad=True)
+    >>> Square.apply(x).backward()
+    >>> x.grad.data[0]
+    6.0
+    """
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def forward(self, *args):
+        """The value: from tensors, tensors."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward")
+
+    def backward(self, *grads):
+        """The gradient of each argument of forward from those of its results."""
+        raise NotImplementedError(f"{type(self).__name__} must define backward")
+
+    @classmethod
+    def apply(cls, *args):
+        """Run a Function with static methods on Variables (other arguments are passed as they are)."""
+        if not cls._static:
+            raise TypeError(f"{cls.__name__}.apply: forward and backward must be static methods; a Function with instance "
+                            f"methods is called as {cls.__name__}()(...)")  # fmt: skip
+        ctx = cls.__new__(cls)
+        return _call(ctx, cls.forward, args)
+
+    def __call__(self, *args):
+        if type(self)._static:
+            raise TypeError(f"{type(self).__name__} has static methods: call {type(self).__name__}.apply(...)")
+        for a in args:
+            if not isinstance(a, Variable):
+                raise TypeError(f"{type(self).__name__}: all arguments must be Variables, got {type(a).__name__}; options belong "
+                                "into the constructor")  # fmt: skip
+        return _call(self, lambda ctx, *tensors: ctx.forward(*tensors), args)
+
+    def _step(self, grads, create_graph):
+        """One gradient (Variable or None) for each argument; called by the engine."""
+        name = type(self).__name__
+        filled = [self._zeros(k, create_graph) if g is None else g for k, g in enumerate(grads)]
+        if type(self)._static:
+            result = type(self).backward(self, *filled)
+        else:
+            result = self.backward(*(g.data for g in filled))
+        result = result if isinstance(result, tuple) else (result,)
+        count = len(self.needs_input_grad)
+        while len(result) > count and result[-1] is None:
+            result = result[:-1]
+        if len(result) != count:
+            raise RuntimeError(f"{name}.backward: returned {len(result)} gradients, expected {count}, one for each argument of "
+                               "forward (None where there is none)")  # fmt: skip
+        return [self._checked(k, g, filled, create_graph) for k, g in enumerate(result)]
+
+    def _checked(self, k, g, grads, create_graph):
+        name = type(self).__name__
+        size = self._input_sizes[k]
+        if g is None:
+            if size is None or not self.needs_input_grad[k]:
+                return None
+            return _core.variable_from_array(np.zeros(size, self._input_dtypes[k]), not create_graph)
+        if size is None:
+            raise RuntimeError(f"{name}.backward: returned a gradient for argument {k}, which is not a Variable; return None")
+        if isinstance(g, Tensor):
+            if type(self)._static:
+                raise TypeError(f"{name}.backward: must return Variables or None, got a Tensor for argument {k}")
+            g = _once(self, g, grads) if create_graph else Variable(g, volatile=True)
+        if not isinstance(g, Variable):
+            raise TypeError(f"{name}.backward: must return Variables or None, got {type(g).__name__} for argument {k}")
+        if tuple(array_of(g).shape) != size:
+            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its size {size}, got {tuple(array_of(g).shape)}")
+        return g if self.needs_input_grad[k] else None
+
+    def _zeros(self, k, create_graph):
+        size, dtype = self._output_sizes[k]
+        return _core.variable_from_array(np.zeros(size, dtype), not create_graph)
+
+
+def _call(ctx, forward, args):
+    """Run forward on tensors, wrap its outputs and record the node."""
+    name = type(ctx).__name__
+    variables = [a for a in args if isinstance(a, Variable)]
+    is_volatile = any(v.volatile for v in variables)
+    ctx.needs_input_grad = tuple(isinstance(a, Variable) and a.requires_grad and not is_volatile for a in args)
+    ctx._input_sizes = tuple(tuple(array_of(a).shape) if isinstance(a, Variable) else None for a in args)
+    ctx._input_dtypes = tuple(array_of(a).dtype if isinstance(a, Variable) else None for a in args)
+    ctx._to_save = None
+    tensors = tuple(a.data if isinstance(a, Variable) else a for a in args)
+    result = forward(ctx, *tensors)
+    single = not isinstance(result, tuple)
+    results = (result,) if single else result
+    for r in results:
+        if not isinstance(r, Tensor):
+            raise TypeError(f"{name}.forward: must return tensors, got {type(r).__name__}")
+    ctx._output_sizes = [(r.array.shape, r.array.dtype) for r in results]
+    needed = any(ctx.needs_input_grad)
+    node = PythonNode(ctx, args, len(results)) if needed else None
+    outputs = []
+    by_tensor = {id(t): a for t, a in zip(tensors, args) if isinstance(a, Variable)}
+    for k, r in enumerate(results):
+        source = by_tensor.get(id(r))
+        dirty = any(r is d for d in ctx._dirty)
+        if dirty:
+            if source is None:
+                raise RuntimeError(f"{name}: mark_dirty takes inputs only")
+            if needed and source.is_leaf and source.requires_grad:
+                raise RuntimeError(f"{name}: a leaf Variable that requires grad has been used in an in-place operation.")
+            out = source
+        else:
+            out = source.detach() if source is not None else Variable(r)
+        if is_volatile:
+            out = out if dirty else Variable(r, volatile=True)
+        elif node is not None and not any(r is c for c in ctx._constant):
+            if dirty:
+                _core.mark_changed(out)
+            node.attach(out, k)
+        outputs.append(out)
+    if node is not None:
+        ctx._node = node
+        _save(ctx, name, tensors, args, results, outputs)
+    return outputs[0] if single else tuple(outputs)
+
+
+def _save(ctx, name, tensors, args, results, outputs):
+    saved, versions = [], []
+    for t in ctx._to_save or ():
+        if t is None:
+            saved.append(("none", None))
+            versions.append(0)
+            continue
+        found = next(((("input", a), a._version) for x, a in zip(tensors, args) if x is t and isinstance(a, Variable)), None)
+        if found is None or any(t is d for d in ctx._dirty):
+            for k, (r, out) in enumerate(zip(results, outputs)):
+                if r is t:      # without its node, which would keep itself alive through its context
+                    number = None if any(r is c for c in ctx._constant) else k
+                    found = ("output", (number, out.detach())), out._version
+        if found is None:
+            raise RuntimeError(f"{name}: save_for_backward takes inputs and outputs of forward (and None); keep other values as "
+                               "attributes of ctx")  # fmt: skip
+        saved.append(found[0])
+        versions.append(found[1])
+    ctx._saved, ctx._versions = saved, versions
+    ctx._to_save = None
+
+
+# ---------------------------------------------------------------- limits on derivatives
+
+class Error:
+    """Context of a node that stands behind a derivative which cannot be differentiated again."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def _step(self, grads, create_graph):
+        raise RuntimeError(
+            f"trying to differentiate twice a function that is once differentiable: {self.function}. Its backward computes on "
+            "tensors; write it as a static method that computes on Variables"
+        )
+
+    def _release(self):
+        pass
+
+
+def _once(ctx, tensor, grads):
+    """`tensor`, a gradient that was computed without a graph, as a Variable whose differentiation raises."""
+    out = Variable(tensor)
+    PythonNode(Error(type(ctx).__name__), grads, 1, ctx._node).attach(out, 0)
+    return out
+
+
+def once_differentiable(backward):
+    """Decorator for a static `backward` that computes on tensors: its result cannot be differentiated again."""
+
+    @functools.wraps(backward)
+    def wrapper(ctx, *grads):
+        result = backward(ctx, *(g.data if isinstance(g, Variable) else g for g in grads))
+        differentiable = any(isinstance(g, Variable) and not g.volatile for g in grads)
+        results = result if isinstance(result, tuple) else (result,)
+        wrapped = tuple(
+            r if not isinstance(r, Tensor) else _once(ctx, r, grads) if differentiable else Variable(r, volatile=True)
+            for r in results
+        )
+        return wrapped if isinstance(result, tuple) else wrapped[0]
+
+    return wrapper
+
+
+class InplaceFunction(Function):
+    """An old-style Function with an option `inplace`."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+
+class StochasticFunction(Function):
+    """Removed from the era's API in 0.3."""
+
+    def __init__(self):
+        raise RuntimeError("StochasticFunction and .reinforce() were removed in 0.3: multiply the log-probability of the sampled "
+                           "action by its reward and call backward on that")  # fmt: skip

@@ -1,0 +1,213 @@
+"""Methods that no derivative needs: information, conversion and NumPy, for Tensors and Variables alike.
+
+The arithmetic is installed from the table of operations; this is the rest.
+"""
+
+import numpy as np
+
+from minigrad import _core
+from minigrad._core import Tensor, Variable, array_of
+from minigrad.ops import elementwise
+from minigrad.tensor import printing, types
+from minigrad.tensor.creation import as_size
+
+
+# ---------------------------------------------------------------- size and memory
+
+def size(self, dim=None):
+    """size(dim=None): the Size, or the size of one dimension."""
+    shape = as_size(array_of(self).shape)
+    if dim is None:
+        return shape
+    if not -len(shape) <= dim < len(shape):
+        raise RuntimeError(f"size: dim must be from {-len(shape)} to {len(shape) - 1} for size {tuple(shape)}, got {dim}")
+    return shape[dim]
+
+
+def dim(self):
+    """dim(): number of dimensions; 0 for the tensor with no elements."""
+    array = array_of(self)
+    return array.ndim if array.size else 0
+
+
+def numel(self):
+    """numel(): number of elements."""
+    return int(array_of(self).size)
+
+
+def stride(self, dim=None):
+    """stride(dim=None): steps in memory from one element to the next along each dimension, in elements."""
+    array = array_of(self)
+    strides = tuple(s // array.itemsize for s in array.strides) if array.size else ()
+    return strides if dim is None else strides[dim]
+
+
+def element_size(self):
+    """element_size(): bytes of one element."""
+    return int(array_of(self).itemsize)
+
+
+def data_ptr(self):
+    """data_ptr(): address of the first element."""
+    return array_of(self).ctypes.data
+
+
+def is_contiguous(self):
+    """is_contiguous(): whether the elements lie in memory in the order of the dimensions, without gaps."""
+    return bool(array_of(self).flags.c_contiguous)
+
+
+def is_same_size(self, other):
+    """is_same_size(other): whether the sizes are equal."""
+    return array_of(self).shape == array_of(other).shape
+
+
+def length(self):
+    shape = as_size(array_of(self).shape)
+    return shape[0] if shape else 0
+
+
+def iterate(self):
+    return (self[k] for k in range(length(self)))
+
+
+def truth(self):
+    array = array_of(self)
+    if array.size > 1:
+        raise RuntimeError(
+            f"a tensor of size {tuple(array.shape)} has no single truth value; compare it, reduce it with .all() or .any(), or "
+            "take one element"
+        )
+    return bool(array.size) and bool(array.reshape(-1)[0])
+
+
+def _number(self, kind):
+    array = array_of(self)
+    if array.size != 1:
+        raise TypeError(f"only a tensor with one element can be made a Python {kind.__name__}, this one has {array.size}")
+    return kind(array.reshape(-1)[0])
+
+
+def as_int(self):
+    return _number(self, int)
+
+
+def as_float(self):
+    return _number(self, float)
+
+
+def contains(self, value):
+    array = array_of(self)
+    return bool((array == (array_of(value) if isinstance(value, (Tensor, Variable)) else value)).any())
+
+
+# ---------------------------------------------------------------- types
+
+def type_(self, new_type=None, **kwargs):
+    """type(new_type=None): the type's name; or this tensor converted to `new_type` (itself, if it is that already)."""
+    if new_type is None:
+        return _core.type_name(array_of(self))
+    return convert(self, types.class_by_name(new_type))
+
+
+def convert(self, cls):
+    """Converted to the tensor class; the same object when it is of that class already."""
+    if type(self) is cls or array_of(self).dtype == cls.dtype:
+        return self
+    return elementwise.cast(self, cls.dtype)
+
+
+def type_as(self, other):
+    """type_as(other): converted to the type of the tensor or Variable `other`."""
+    return convert(self, types.class_by_name(_core.type_name(array_of(other)).replace(_core.package, "minigrad", 1)))
+
+
+def cpu(self):
+    """cpu(): this tensor in the CPU's memory (itself, if it is there)."""
+    return self
+
+
+def cuda(self, device=None, non_blocking=False, **kwargs):
+    """cuda(device=None): a copy in the GPU's memory."""
+    from minigrad.cuda import require
+
+    require()
+
+
+def new(self, *args):
+    """new(*args): a tensor of the same type, from any arguments of its constructor (a Variable for a Variable)."""
+    cls = types.class_by_name(_core.type_name(array_of(self)).replace(_core.package, "minigrad", 1))
+    made = cls(*args)
+    return made if isinstance(self, Tensor) else Variable(made)
+
+
+# ---------------------------------------------------------------- NumPy and Python
+
+def numpy(self):
+    """numpy(): the NumPy array that shares this tensor's memory."""
+    return self.array
+
+
+def tolist(self):
+    """tolist(): the numbers as nested lists."""
+    return self.array.tolist()
+
+
+def text(self):
+    array = array_of(self)
+    body = printing.format_tensor(array, _core.type_name(array))
+    if isinstance(self, Tensor):
+        return body
+    return f"{getattr(type(self), 'heading', 'Variable')} containing:{body}"
+
+
+def deepcopy_variable(self, memo):
+    """Leaves only: data and flags are copied, `.grad` is not."""
+    if self.grad_fn is not None:
+        raise RuntimeError("deepcopy: only leaf Variables can be copied, this one is the result of "
+                           f"{self.grad_fn.name()}; use .detach() or .clone()")  # fmt: skip
+    if id(self) not in memo:
+        copied = _core.tensor_from_array(self.data.array.copy())
+        memo[id(self)] = type(self)._copy_of(self, copied) if hasattr(type(self), "_copy_of") else Variable(
+            copied, self.requires_grad, self.volatile)  # fmt: skip
+    return memo[id(self)]
+
+
+def reduce_variable(self):
+    if self.grad_fn is not None:
+        raise RuntimeError("pickle: only leaf Variables can be pickled; use .detach() or .data")
+    return _rebuild_variable, (self.data, self.requires_grad, self.volatile, self._backward_hooks)
+
+
+def _rebuild_variable(data, requires_grad, is_volatile, hooks):
+    v = Variable(data, requires_grad, is_volatile)
+    v._backward_hooks = hooks
+    return v
+
+
+_SHARED = {
+    "size": size, "dim": dim, "ndimension": dim, "numel": numel, "nelement": numel, "stride": stride,
+    "element_size": element_size, "data_ptr": data_ptr, "is_contiguous": is_contiguous, "is_same_size": is_same_size,
+    "shape": property(lambda self: as_size(array_of(self).shape)), "type": type_, "type_as": type_as, "cpu": cpu,
+    "cuda": cuda, "new": new,
+}  # fmt: skip
+for _name, _cls in (("float", "FloatTensor"), ("double", "DoubleTensor"), ("half", "HalfTensor"), ("long", "LongTensor"),
+                    ("int", "IntTensor"), ("short", "ShortTensor"), ("char", "CharTensor"), ("byte", "ByteTensor")):  # fmt: skip
+    def _conversion(self, cls=types.tensor_classes[_cls]):
+        return convert(self, cls)
+
+    _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to a {_cls} (itself, if it is one)."
+    _SHARED[_name] = _conversion
+
+
+def install_methods():
+    """Give Tensors and Variables these methods."""
+    for cls in (Tensor, Variable):
+        for name, function in _SHARED.items():
+            _core.install(cls, name, function)
+    _core.install(Tensor, "numpy", numpy)
+    _core.install(Tensor, "tolist", tolist)
+    _core.install(Variable, "is_cuda", property(lambda self: not isinstance(array_of(self), np.ndarray)))
+    _core.install(Variable, "__deepcopy__", deepcopy_variable)
+    _core.install(Variable, "__reduce_ex__", lambda self, protocol: reduce_variable(self))
+    _core.configure(text=text, length=length, iterate=iterate, truth=truth, as_int=as_int, as_float=as_float, contains=contains)
