@@ -11,7 +11,8 @@ arrays are as laid out by the kernel and of no interest outside.
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uintptr_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 import os
@@ -58,15 +59,19 @@ cdef extern from *:
         void *d_c0
 
     ctypedef struct mg_recurrent:
-        int (*forward)(const mg_sequence *) noexcept nogil
-        int (*backward)(const mg_sequence *) noexcept nogil
+        size_t (*forward_scratch)(const mg_sequence *) noexcept nogil
+        void (*forward)(const mg_sequence *, void *) noexcept nogil
+        size_t (*backward_scratch)(const mg_sequence *) noexcept nogil
+        void (*backward)(const mg_sequence *, void *) noexcept nogil
         void (*gather_previous)(const mg_sequence *, void *) noexcept nogil
-        int (*product)(long, long, long, const void *, int, const void *, int, const void *, void *) noexcept nogil
+        size_t (*product_scratch)(long, long) noexcept nogil
+        void (*product)(long, long, long, const void *, int, const void *, int, const void *, void *, void *) noexcept nogil
         void (*sum_rows)(long, long, const void *, void *) noexcept nogil
 
     ctypedef struct mg_recurrent_pair:
         mg_recurrent of[2]
 
+    long mg_wide(const mg_sequence *s)
     const mg_recurrent_pair *mg_tables[]
     const char *mg_set_names[]
     int mg_supported(int set)
@@ -105,8 +110,26 @@ else:
 KINDS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU")
 cdef dict kind_numbers = {"RNN_TANH": MG_RNN_TANH, "RNN_RELU": MG_RNN_RELU, "LSTM": MG_LSTM, "GRU": MG_GRU}
 
-# Products with more multiplications than this go to NumPy's BLAS, which blocks for the caches and may use threads.
-cdef double PRODUCT_LIMIT = 4e6
+# glibc gives every block above 128 KiB back to the system when it is freed, and a fresh one costs more in page faults than many
+# a kernel in arithmetic, until the program has once freed a large block: from then on it keeps blocks up to that size
+# (at most 32 MiB) for the next call. So free one now; it is never touched. Elsewhere this does nothing.
+np.empty((32 << 20) - (64 << 10), np.uint8)
+
+cdef enum:
+    ALIGNMENT = 64
+
+
+cdef inline void *aligned(void *block) noexcept nogil:
+    return <void *>((<uintptr_t>block + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
+
+
+cdef void *scratch_block(size_t bytes) except NULL:
+    """Memory to be passed through `aligned` and given to `free`."""
+    cdef void *block = malloc(bytes + ALIGNMENT)
+    if block == NULL:
+        raise MemoryError(f"no memory for {bytes} bytes of scratch")
+    return block
+
 
 ctypedef cnp.ndarray array
 
@@ -283,7 +306,7 @@ cdef int plan_steps(SavedSequence saved, object batch_sizes, str rows_name) exce
 cdef tuple run(SavedSequence saved, array gates):
     """The loop over time, once gx is known; `gates` may be the same array."""
     cdef mg_sequence *s = &saved.s
-    cdef int typenum = typenum_of(saved.type), failed
+    cdef int typenum = typenum_of(saved.type)
     saved.gates = gates
     s.gates = cnp.PyArray_DATA(gates)
     saved.h = empty(s.rows, s.hidden, typenum)
@@ -298,10 +321,11 @@ cdef tuple run(SavedSequence saved, array gates):
     elif s.kind == MG_GRU:
         saved.b_n = empty(s.rows, s.hidden, typenum)
         s.b_n = cnp.PyArray_DATA(saved.b_n)
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[saved.type]
+    cdef void *scratch = scratch_block(kernels.forward_scratch(s))
     with nogil:
-        failed = mg_tables[chosen].of[saved.type].forward(s)
-    if failed:
-        raise MemoryError()
+        kernels.forward(s, aligned(scratch))
+    free(scratch)
     return saved.h, hn, cn, saved
 
 
@@ -330,29 +354,16 @@ def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes, bint reverse=False):
     return run(saved, empty(saved.s.rows, wide, typenum))
 
 
-cdef array product(int type, array a, bint a_transposed, array b, bint b_transposed, array bias):
-    """a b + bias, where either factor may be the transpose of the array given."""
-    cdef int typenum = typenum_of(type), failed
-    cdef long rows = cnp.PyArray_DIM(a, a_transposed), depth = cnp.PyArray_DIM(a, not a_transposed)
-    cdef long width = cnp.PyArray_DIM(b, not b_transposed)
-    cdef array out
-    cdef const void *bias_data = NULL
-    if <double>rows * <double>width * <double>depth > PRODUCT_LIMIT:
-        with np.errstate(all="ignore"):
-            out = np.matmul(a.T if a_transposed else a, b.T if b_transposed else b)
-            if bias is not None:
-                np.add(out, bias, out=out)
-        return out
-    out = empty(rows, width, typenum)
-    if bias is not None:
-        bias_data = cnp.PyArray_DATA(bias)
+cdef array product(int type, long rows, long width, long depth, const void *a, bint a_transposed, const void *b,
+                   bint b_transposed, const void *bias):
+    """a b + bias as a new array; `bias` may be NULL, and each factor may be given as its transpose."""
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
+    cdef array out = empty(rows, width, typenum_of(type))
+    cdef void *to = cnp.PyArray_DATA(out)
+    cdef void *scratch = scratch_block(kernels.product_scratch(width, depth))
     with nogil:
-        failed = mg_tables[chosen].of[type].product(
-            rows, width, depth, cnp.PyArray_DATA(a), a_transposed, cnp.PyArray_DATA(b), b_transposed, bias_data,
-            cnp.PyArray_DATA(out)
-        )
-    if failed:
-        raise MemoryError()
+        kernels.product(rows, width, depth, a, a_transposed, b, b_transposed, bias, to, aligned(scratch))
+    free(scratch)
     return out
 
 
@@ -367,13 +378,16 @@ def layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, bin
     cdef SavedSequence saved = start(kind, x, "x", h0, c0, w_hh, b_hh, batch_sizes, reverse)
     cdef int typenum = typenum_of(saved.type), gates = gates_of(saved.s.kind)
     cdef long wide = gates * saved.s.hidden, features = cnp.PyArray_DIM(<array>x, 1)
-    cdef array bias = None
+    cdef array bias
+    cdef const void *bias_data = NULL
     saved.x = checked(x, "x", typenum)
     saved.w_ih = matrix(w_ih, "w_ih", typenum, wide, features, f"({gates} * hidden_size, input_size)")
     if b_ih is not None:
         bias = vector(b_ih, "b_ih", typenum, wide, f"({gates} * hidden_size,)")
+        bias_data = cnp.PyArray_DATA(bias)
         saved.biased_ih = True
-    cdef array gx = product(saved.type, saved.x, False, saved.w_ih, True, bias)
+    cdef array gx = product(saved.type, saved.s.rows, wide, features, cnp.PyArray_DATA(saved.x), False,
+                            cnp.PyArray_DATA(saved.w_ih), True, bias_data)
     saved.s.gx = cnp.PyArray_DATA(gx)
     return run(saved, gx)
 
@@ -392,12 +406,10 @@ cdef array running(object upstream, str name, int typenum, mg_sequence *s):
     return out
 
 
-cdef tuple back(object kind, SavedSequence saved, object d_h, object d_hn, object d_cn, bint initial):
-    """(d_a, d_b, d_h0, d_c0) by the loop over time. The last two are wrong unless `initial`."""
-    cdef mg_sequence s = saved.s
-    cdef int typenum = typenum_of(saved.type), failed
-    cdef long wide = gates_of(s.kind) * s.hidden
-    cdef array upstream, d_a, d_b, d_h0, d_c0 = None
+cdef tuple back(object kind, SavedSequence saved, mg_sequence *s, object d_h, object d_hn, object d_cn, bint initial):
+    """The loop over time, into s.d_a and s.d_b; returns (d_h0, d_c0), which are right only if `initial`."""
+    cdef int typenum = typenum_of(saved.type)
+    cdef array upstream, d_h0, d_c0 = None
     if kind_numbers.get(kind) != s.kind:
         raise ValueError(f"kind must be {KINDS[s.kind]} as in the forward pass, got {kind!r}")
     s.initial = initial
@@ -405,32 +417,19 @@ cdef tuple back(object kind, SavedSequence saved, object d_h, object d_hn, objec
     if d_h is not None:
         upstream = matrix(d_h, "d_h", typenum, s.rows, s.hidden, "(rows, hidden_size)")
         s.d_h = cnp.PyArray_DATA(upstream)
-    d_h0 = running(d_hn, "d_hn", typenum, &s)
+    d_h0 = running(d_hn, "d_hn", typenum, s)
     s.d_h0 = cnp.PyArray_DATA(d_h0)
     if s.kind == MG_LSTM:
-        d_c0 = running(d_cn, "d_cn", typenum, &s)
+        d_c0 = running(d_cn, "d_cn", typenum, s)
         s.d_c0 = cnp.PyArray_DATA(d_c0)
     elif d_cn is not None:
         raise ValueError(f"d_cn must be None for {kind}, which has no cell state")
-    d_a = empty(s.rows, wide, typenum)
-    d_b = empty(s.rows, wide, typenum) if s.kind == MG_GRU else d_a
-    s.d_a = cnp.PyArray_DATA(d_a)
-    s.d_b = cnp.PyArray_DATA(d_b)
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[saved.type]
+    cdef void *scratch = scratch_block(kernels.backward_scratch(s))
     with nogil:
-        failed = mg_tables[chosen].of[saved.type].backward(&s)
-    if failed:
-        raise MemoryError()
-    return d_a, d_b, d_h0, d_c0
-
-
-cdef array previous_states(SavedSequence saved):
-    """The state before each row's step; where the memory has them side by side already, no copy is made."""
-    if saved.s.steps == 1:
-        return saved.h0
-    cdef array out = empty(saved.s.rows, saved.s.hidden, typenum_of(saved.type))
-    with nogil:
-        mg_tables[chosen].of[saved.type].gather_previous(&saved.s, cnp.PyArray_DATA(out))
-    return out
+        kernels.backward(s, aligned(scratch))
+    free(scratch)
+    return d_h0, d_c0
 
 
 def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None):
@@ -444,15 +443,21 @@ def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None)
     the state before each row's step, (rows, hidden_size). The gradient of w_hh is d_b^T h_previous, that of b_hh the sum of
     d_b's rows. May be called again with the same `saved`.
     """
-    d_a, d_b, d_h0, d_c0 = back(kind, saved, d_h, d_hn, d_cn, True)
-    return d_a, d_b, d_h0, d_c0, previous_states(saved)
+    cdef mg_sequence s = saved.s
+    cdef int typenum = typenum_of(saved.type)
+    cdef array d_a = empty(s.rows, mg_wide(&s), typenum)
+    cdef array d_b = empty(s.rows, mg_wide(&s), typenum) if s.kind == MG_GRU else d_a
+    cdef array h_previous = empty(s.rows, s.hidden, typenum)
+    s.d_a = cnp.PyArray_DATA(d_a)
+    s.d_b = cnp.PyArray_DATA(d_b)
+    d_h0, d_c0 = back(kind, saved, &s, d_h, d_hn, d_cn, True)
+    mg_tables[chosen].of[saved.type].gather_previous(&s, cnp.PyArray_DATA(h_previous))
+    return d_a, d_b, d_h0, d_c0, h_previous
 
 
-cdef array sum_rows(int type, array a):
-    cdef long rows = cnp.PyArray_DIM(a, 0), width = cnp.PyArray_DIM(a, 1)
+cdef array sum_rows(int type, long rows, long width, const void *a):
     cdef array out = empty_vector(width, typenum_of(type))
-    with nogil:
-        mg_tables[chosen].of[type].sum_rows(rows, width, cnp.PyArray_DATA(a), cnp.PyArray_DATA(out))
+    mg_tables[chosen].of[type].sum_rows(rows, width, a, cnp.PyArray_DATA(out))
     return out
 
 
@@ -463,18 +468,38 @@ def layer_backward(kind, SavedSequence saved not None, d_h, d_hn, d_cn, needs):
     for an argument that was None (a bias, or c0) yields None.
     """
     cdef bint need_x, need_h0, need_c0, need_w_ih, need_w_hh, need_b_ih, need_b_hh
+    cdef mg_sequence s = saved.s
+    cdef int type = saved.type
+    cdef long wide = mg_wide(&s), features
+    cdef array d_x = None, d_w_ih = None, d_w_hh = None, d_b_ih = None, d_b_hh = None
     if saved.x is None:
         raise ValueError("saved must come from layer_forward, got one from forward")
     need_x, need_h0, need_c0, need_w_ih, need_w_hh, need_b_ih, need_b_hh = needs
-    cdef int type = saved.type
-    cdef array d_a, d_b, d_h0, d_c0
-    d_a, d_b, d_h0, d_c0 = back(kind, saved, d_h, d_hn, d_cn, need_h0 or need_c0)
-    return (
-        product(type, d_a, False, saved.w_ih, False, None) if need_x else None,
-        d_h0 if need_h0 else None,
-        d_c0 if need_c0 else None,
-        product(type, d_a, True, saved.x, False, None) if need_w_ih else None,
-        product(type, d_b, True, previous_states(saved), False, None) if need_w_hh else None,
-        sum_rows(type, d_a) if need_b_ih and saved.biased_ih else None,
-        sum_rows(type, d_b) if need_b_hh and saved.biased_hh else None,
-    )
+    features = cnp.PyArray_DIM(saved.x, 1)
+
+    # One block of scratch holds d_a, d_b and the previous states, as far as they are distinct arrays.
+    cdef bint distinct = s.kind == MG_GRU, gather = need_w_hh and s.steps > 1
+    cdef size_t item = 8 if type else 4
+    cdef size_t of_gates = <size_t>(s.rows * wide) * item, of_states = <size_t>(s.rows * s.hidden) * item
+    cdef char *block = <char *>scratch_block(of_gates * (1 + distinct) + of_states * gather)
+    cdef const void *previous = s.h0
+    s.d_a = block
+    s.d_b = block + of_gates * distinct
+    try:
+        d_h0, d_c0 = back(kind, saved, &s, d_h, d_hn, d_cn, need_h0 or need_c0)
+        if need_x:
+            d_x = product(type, s.rows, features, wide, s.d_a, False, cnp.PyArray_DATA(saved.w_ih), False, NULL)
+        if need_w_ih:
+            d_w_ih = product(type, wide, features, s.rows, s.d_a, True, cnp.PyArray_DATA(saved.x), False, NULL)
+        if need_w_hh:
+            if gather:
+                previous = block + of_gates * (1 + distinct)
+                mg_tables[chosen].of[type].gather_previous(&s, <void *>previous)
+            d_w_hh = product(type, wide, s.hidden, s.rows, s.d_b, True, previous, False, NULL)
+        if need_b_ih and saved.biased_ih:
+            d_b_ih = sum_rows(type, s.rows, wide, s.d_a)
+        if need_b_hh and saved.biased_hh:
+            d_b_hh = sum_rows(type, s.rows, wide, s.d_b)
+    finally:
+        free(block)
+    return d_x, d_h0 if need_h0 else None, d_c0 if need_c0 else None, d_w_ih, d_w_hh, d_b_ih, d_b_hh

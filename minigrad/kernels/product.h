@@ -10,10 +10,10 @@
 
 #ifndef MG_PRODUCT_COMMON
 #define MG_PRODUCT_COMMON
-#include <stdlib.h>
+#include <stddef.h>
 
 /* Rows of a tile: as many sums as fit in the registers next to `vectors` loaded vectors and one broadcast element. */
-#if MG_VECTOR_BYTES == 64
+#if MG_VECTOR_BYTES == 64 || defined(__aarch64__)
 #define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 12 : (vectors) == 3 ? 8 : 6)
 #elif MG_VECTOR_BYTES == 32
 #define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 6 : (vectors) == 3 ? 4 : 3)
@@ -21,7 +21,13 @@
 #define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 4 : (vectors) == 3 ? 3 : 2)
 #endif
 #define MG_TILE_SUMS 24
-#define MG_ALIGNMENT 64
+
+/* Up to this many rows a product with a transposed matrix is better off without packing. */
+#define MG_FEW_ROWS 8
+
+/* A product is cut so that one panel (depth) and the rows that meet it (bytes) stay in the second-level cache. */
+#define MG_DEPTH_AT_ONCE 512
+#define MG_ROW_BYTES (256 * 1024)
 
 #if defined(__clang__)
 #define MG_UNROLL _Pragma("clang loop unroll(full)")
@@ -29,18 +35,22 @@
 #define MG_UNROLL _Pragma("GCC unroll 24")
 #endif
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define MG_SHUFFLEVECTOR
+#if defined(__x86_64__)
+#include <immintrin.h>
+#if MG_VECTOR_BYTES == 64
+#define MG_X86(operation) _mm512_##operation
+#define MG_X86_REGISTER __m512
+#define MG_X86_DOUBLE __m512d
+#elif MG_VECTOR_BYTES == 32
+#define MG_X86(operation) _mm256_##operation
+#define MG_X86_REGISTER __m256
+#define MG_X86_DOUBLE __m256d
+#else
+#define MG_X86(operation) _mm_##operation
+#define MG_X86_REGISTER __m128
+#define MG_X86_DOUBLE __m128d
 #endif
 #endif
-
-/* Memory for packed panels, aligned for whole-vector loads; `base` is what to free. */
-static inline void *mg_aligned(size_t bytes, void **base)
-{
-    *base = malloc(bytes + MG_ALIGNMENT);
-    return *base ? (void *)(((uintptr_t)*base + MG_ALIGNMENT - 1) & ~(uintptr_t)(MG_ALIGNMENT - 1)) : NULL;
-}
 
 static inline long mg_smaller(long a, long b)
 {
@@ -48,49 +58,61 @@ static inline long mg_smaller(long a, long b)
 }
 #endif
 
-/* Four (two) elements: the unit in which matrices are transposed, on every instruction set. */
+#if defined(__x86_64__)
 typedef MG_ELEMENT MG_NAME(mg_quarter) __attribute__((vector_size(16)));
-typedef MG_NAME(mg_integer) MG_NAME(mg_quarter_bits) __attribute__((vector_size(16)));
 #undef MG_QUARTER
-#undef MG_SHUFFLE
 #define MG_QUARTER MG_NAME(mg_quarter)
-#ifdef MG_SHUFFLEVECTOR
-#define MG_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+
+/* One vector made of 16 bytes from each of the rows 0, 4, 8, 12 (float; 0, 2, 4, 6 double) as far as the vector goes. Row
+ * `last` stands in for those after it. */
+MG_FN MG_VALUE MG_NAME(load_quarters)(const MG_ELEMENT *from, long stride, long lane, long last)
+{
+    const long unit = 16 / (long)sizeof(MG_ELEMENT);
+#define MG_PIECE(i) _mm_loadu_ps((const float *)(from + mg_smaller(lane + (i) * unit, last) * stride))
+#if MG_VECTOR_BYTES == 64
+    __m512 x = _mm512_castps128_ps512(MG_PIECE(0));
+    x = _mm512_insertf32x4(x, MG_PIECE(1), 1);
+    x = _mm512_insertf32x4(x, MG_PIECE(2), 2);
+    return (MG_VALUE)_mm512_insertf32x4(x, MG_PIECE(3), 3);
+#elif MG_VECTOR_BYTES == 32
+    return (MG_VALUE)_mm256_insertf128_ps(_mm256_castps128_ps256(MG_PIECE(0)), MG_PIECE(1), 1);
 #else
-#define MG_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (MG_NAME(mg_quarter_bits)){__VA_ARGS__})
+    return (MG_VALUE)MG_PIECE(0);
+#endif
+#undef MG_PIECE
+}
 #endif
 
-/* to[d * to_step + lane] = from[lane * stride + d] for lane < count, 0 for the lanes beyond. */
+/* to[d * to_step + lane] = from[lane * stride + d] for lane < count; what the lanes beyond hold does not matter.
+ * Squares of 16 bytes are transposed within the quarters of vectors. */
 static void MG_NAME(pack_rows)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *from, long stride, long count,
                                long depth)
 {
+    long d = 0;
+#if defined(__x86_64__)
     const long unit = 16 / (long)sizeof(MG_ELEMENT);
-    long lane = 0;
-    for (; lane + unit <= count; lane += unit) {
-        const MG_ELEMENT *row = from + lane * stride;
-        long d = 0;
-        for (; d + unit <= depth; d += unit) {
-            MG_QUARTER in[4];
-            for (int i = 0; i < unit; i++)
-                memcpy(&in[i], row + i * stride + d, 16);
-            MG_ELEMENT *out = to + d * to_step + lane;
+    for (; d + unit <= depth && count > 0; d += unit) {
+        MG_ELEMENT *out = to + d * to_step;
+#define MG_ROW(i) MG_NAME(load_quarters)(from + d, stride, i, count - 1)
 #if MG_REAL == 32
-            MG_QUARTER low01 = MG_SHUFFLE(in[0], in[1], 0, 4, 1, 5), high01 = MG_SHUFFLE(in[0], in[1], 2, 6, 3, 7);
-            MG_QUARTER low23 = MG_SHUFFLE(in[2], in[3], 0, 4, 1, 5), high23 = MG_SHUFFLE(in[2], in[3], 2, 6, 3, 7);
-            MG_QUARTER result[4] = {MG_SHUFFLE(low01, low23, 0, 1, 4, 5), MG_SHUFFLE(low01, low23, 2, 3, 6, 7),
-                                    MG_SHUFFLE(high01, high23, 0, 1, 4, 5), MG_SHUFFLE(high01, high23, 2, 3, 6, 7)};
+        MG_X86_REGISTER a = (MG_X86_REGISTER)MG_ROW(0), b = (MG_X86_REGISTER)MG_ROW(1);
+        MG_X86_REGISTER c = (MG_X86_REGISTER)MG_ROW(2), e = (MG_X86_REGISTER)MG_ROW(3);
+        MG_X86_DOUBLE low_ab = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(a, b), high_ab = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(a, b);
+        MG_X86_DOUBLE low_ce = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(c, e), high_ce = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(c, e);
+        MG_NAME(store)(out, (MG_VALUE)MG_X86(unpacklo_pd)(low_ab, low_ce));
+        MG_NAME(store)(out + to_step, (MG_VALUE)MG_X86(unpackhi_pd)(low_ab, low_ce));
+        MG_NAME(store)(out + 2 * to_step, (MG_VALUE)MG_X86(unpacklo_pd)(high_ab, high_ce));
+        MG_NAME(store)(out + 3 * to_step, (MG_VALUE)MG_X86(unpackhi_pd)(high_ab, high_ce));
 #else
-            MG_QUARTER result[2] = {MG_SHUFFLE(in[0], in[1], 0, 2), MG_SHUFFLE(in[0], in[1], 1, 3)};
+        MG_X86_DOUBLE a = (MG_X86_DOUBLE)MG_ROW(0), b = (MG_X86_DOUBLE)MG_ROW(1);
+        MG_NAME(store)(out, (MG_VALUE)MG_X86(unpacklo_pd)(a, b));
+        MG_NAME(store)(out + to_step, (MG_VALUE)MG_X86(unpackhi_pd)(a, b));
 #endif
-            for (int i = 0; i < unit; i++)
-                memcpy(out + i * to_step, &result[i], 16);
-        }
-        for (; d < depth; d++)
-            for (long i = 0; i < unit; i++)
-                to[d * to_step + lane + i] = row[i * stride + d];
+#undef MG_ROW
     }
-    for (; lane < MG_LANES; lane++)
-        for (long d = 0; d < depth; d++)
+#endif
+    for (; d < depth; d++)
+        for (long lane = 0; lane < MG_LANES; lane++)
             to[d * to_step + lane] = lane < count ? from[lane * stride + d] : 0;
 }
 
@@ -248,23 +270,120 @@ static void MG_NAME(multiply)(long rows, long width, long depth, const MG_ELEMEN
                               const MG_ELEMENT *panels, MG_ELEMENT *c, long c_stride, int accumulate)
 {
     const long most = MG_TILE_ROWS(2), block = 2 * MG_LANES;
+    const long tiles = MG_ROW_BYTES / (most * (depth + 1) * (long)sizeof(MG_ELEMENT));
+    const long rows_at_once = most * (tiles > 1 ? tiles : 1);
     MG_VALUE sums[MG_TILE_SUMS];
-    for (long first = 0; first < width; first += block) {
-        for (long r = 0; r < rows; r += most) {
-            long count = mg_smaller(most, rows - r);
-            if (a_transposed)
-                MG_NAME(sum_columns_2)(count, depth, a + r, a_stride, panels, sums);
-            else
-                MG_NAME(sum_rows_2)(count, depth, a + r * a_stride, a_stride, panels, sums);
-            for (long i = 0; i < count; i++)
-                for (long v = 0; v < 2; v++) {
-                    MG_ELEMENT *to = c + (r + i) * c_stride + first + v * MG_LANES;
-                    long left = width - first - v * MG_LANES;
-                    if (left > 0)
-                        MG_NAME(store_upto)(to, accumulate ? sums[2 * i + v] + MG_NAME(load_upto)(to, left)
-                                                           : sums[2 * i + v], left);
+    for (long top = 0; top < rows; top += rows_at_once) {
+        const long bottom = mg_smaller(rows, top + rows_at_once);
+        const MG_ELEMENT *panel = panels;
+        for (long first = 0; first < width; first += block, panel += block * (depth + 1))
+            for (long r = top; r < bottom; r += most) {
+                long count = mg_smaller(most, bottom - r);
+                if (a_transposed)
+                    MG_NAME(sum_columns_2)(count, depth, a + r, a_stride, panel, sums);
+                else
+                    MG_NAME(sum_rows_2)(count, depth, a + r * a_stride, a_stride, panel, sums);
+                for (long i = 0; i < 2 * count; i++) {
+                    long column = first + i % 2 * MG_LANES;
+                    MG_ELEMENT *to = c + (r + i / 2) * c_stride + column;
+                    if (column >= width)
+                        continue;
+                    if (accumulate)
+                        sums[i] += MG_NAME(load_upto)(to, width - column);
+                    MG_NAME(store_upto)(to, sums[i], width - column);
                 }
-        }
-        panels += block * (depth + 1);
+            }
+    }
+}
+
+/* to[j] = the sum over the lanes of four[j]. */
+MG_FN void MG_NAME(sum_lanes)(const MG_VALUE *four, MG_ELEMENT *to)
+{
+#if defined(__x86_64__)
+    MG_VALUE total[2];
+    const int pieces = 4 * (int)sizeof(MG_ELEMENT) / 16;
+#if MG_REAL == 32
+    MG_X86_REGISTER a = (MG_X86_REGISTER)four[0], b = (MG_X86_REGISTER)four[1];
+    MG_X86_REGISTER c = (MG_X86_REGISTER)four[2], e = (MG_X86_REGISTER)four[3];
+    MG_X86_DOUBLE ab = (MG_X86_DOUBLE)(MG_X86(unpacklo_ps)(a, b) + MG_X86(unpackhi_ps)(a, b));
+    MG_X86_DOUBLE ce = (MG_X86_DOUBLE)(MG_X86(unpacklo_ps)(c, e) + MG_X86(unpackhi_ps)(c, e));
+    total[0] = (MG_VALUE)MG_X86(unpacklo_pd)(ab, ce) + (MG_VALUE)MG_X86(unpackhi_pd)(ab, ce);
+#else
+    for (int i = 0; i < 2; i++) {
+        MG_X86_DOUBLE a = (MG_X86_DOUBLE)four[2 * i], b = (MG_X86_DOUBLE)four[2 * i + 1];
+        total[i] = (MG_VALUE)(MG_X86(unpacklo_pd)(a, b) + MG_X86(unpackhi_pd)(a, b));
+    }
+#endif
+    for (int i = 0; i < pieces; i++) {
+#if MG_VECTOR_BYTES == 64
+        __m512 x = (__m512)total[i];
+        __m128 y = (__m128)((MG_QUARTER)_mm512_extractf32x4_ps(x, 0) + (MG_QUARTER)_mm512_extractf32x4_ps(x, 1) +
+                            ((MG_QUARTER)_mm512_extractf32x4_ps(x, 2) + (MG_QUARTER)_mm512_extractf32x4_ps(x, 3)));
+#elif MG_VECTOR_BYTES == 32
+        __m256 x = (__m256)total[i];
+        __m128 y = (__m128)((MG_QUARTER)_mm256_extractf128_ps(x, 0) + (MG_QUARTER)_mm256_extractf128_ps(x, 1));
+#else
+        __m128 y = (__m128)total[i];
+#endif
+        _mm_storeu_ps((float *)(to + i * (16 / (int)sizeof(MG_ELEMENT))), y);
+    }
+#else
+    for (int j = 0; j < 4; j++) {
+        to[j] = 0;
+        for (long lane = 0; lane < MG_LANES; lane++)
+            to[j] += four[j][lane];
+    }
+#endif
+}
+
+/* `rows` rows times four columns (or fewer, the last standing in for the missing). */
+MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
+                             const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
+{
+    MG_VALUE sum[16] = {{0}};
+    MG_ELEMENT result[4];
+    const MG_ELEMENT *b_row[4];
+    for (long j = 0; j < 4; j++)
+        b_row[j] = b + mg_smaller(j, columns - 1) * depth;
+#define MG_FEW_STEP(load)                                                                                              \
+    {                                                                                                                  \
+        MG_VALUE y[4];                                                                                                 \
+        MG_UNROLL for (int j = 0; j < 4; j++) y[j] = load(b_row[j] + d);                                               \
+        MG_UNROLL for (int r = 0; r < rows; r++)                                                                       \
+        {                                                                                                              \
+            MG_VALUE x = load(a + r * depth + d);                                                                      \
+            MG_UNROLL for (int j = 0; j < 4; j++) sum[4 * r + j] += x * y[j];                                          \
+        }                                                                                                              \
+    }
+#define MG_LOAD_REST(from) MG_NAME(load_part)(from, depth - d)
+    long d = 0;
+    for (; d + MG_LANES <= depth; d += MG_LANES)
+        MG_FEW_STEP(MG_NAME(load))
+    if (d < depth)
+        MG_FEW_STEP(MG_LOAD_REST)
+#undef MG_LOAD_REST
+#undef MG_FEW_STEP
+    MG_UNROLL
+    for (int r = 0; r < rows; r++) {
+        MG_NAME(sum_lanes)(sum + 4 * r, result);
+        for (long j = 0; j < columns; j++)
+            c[r * c_stride + j] = result[j] + (bias ? bias[j] : 0);
+    }
+}
+
+/* A few rows times a transposed matrix, c = a b^T + bias, with b read where it lies: for so few, packing would cost more
+ * than it saves. Sums run along the rows of b, and across the lanes only at the end. */
+static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
+                                  const MG_ELEMENT *bias, MG_ELEMENT *c)
+{
+    for (long column = 0; column < width; column += 4) {
+        long columns = mg_smaller(4, width - column), r = 0;
+        const MG_ELEMENT *some_bias = bias ? bias + column : NULL;
+        for (; MG_VECTOR_BYTES == 64 && r + 4 <= rows; r += 4)
+            MG_NAME(few_tile)(4, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
+        for (; r + 2 <= rows; r += 2)
+            MG_NAME(few_tile)(2, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
+        if (r < rows)
+            MG_NAME(few_tile)(1, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
     }
 }

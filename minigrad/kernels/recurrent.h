@@ -1,6 +1,7 @@
 /* What the recurrent kernels offer to the module that calls them. */
 #ifndef MG_RECURRENT_H
 #define MG_RECURRENT_H
+#include <stddef.h>
 #include <stdint.h>
 #include "dispatch.h"
 
@@ -28,16 +29,25 @@ typedef struct {
     void *d_h0, *d_c0;      /* (batch, hidden): in, the gradient of hn and cn; out, that of h0 and c0 */
 } mg_sequence;
 
-/* All return 0, or -1 if memory for packed weights could not be had. */
+/* The width of the gates, G hidden. */
+static inline long mg_wide(const mg_sequence *s)
+{
+    return s->hidden * (s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 1);
+}
+
+/* `scratch` is memory aligned to 64 bytes, of as many bytes as the function ..._scratch says. */
 typedef struct {
-    int (*forward)(const mg_sequence *);
-    int (*backward)(const mg_sequence *);
+    size_t (*forward_scratch)(const mg_sequence *);
+    void (*forward)(const mg_sequence *, void *scratch);
+    size_t (*backward_scratch)(const mg_sequence *);
+    void (*backward)(const mg_sequence *, void *scratch);
     /* to[row of step t, sequence b] = the state that sequence b had before step t. */
     void (*gather_previous)(const mg_sequence *, void *to);
     /* c (rows, width) = a (rows, depth) b (depth, width) + bias (width). Each matrix is contiguous; if transposed,
      * what is contiguous is its transpose. bias may be NULL. */
-    int (*product)(long rows, long width, long depth, const void *a, int a_transposed, const void *b,
-                   int b_transposed, const void *bias, void *c);
+    size_t (*product_scratch)(long width, long depth);
+    void (*product)(long rows, long width, long depth, const void *a, int a_transposed, const void *b,
+                    int b_transposed, const void *bias, void *c, void *scratch);
     /* to[j] = sum over i of a[i * width + j] */
     void (*sum_rows)(long rows, long width, const void *a, void *to);
 } mg_recurrent;

@@ -17,7 +17,7 @@ MG_FN void MG_NAME(cell_forward)(const mg_sequence *s, long row, const MG_ELEMEN
 {
     const int kind = s->kind;
     const long hidden = s->hidden, left = hidden - unit;
-    const long wide = kind == MG_LSTM ? 4 * hidden : kind == MG_GRU ? 3 * hidden : hidden;
+    const long wide = mg_wide(s);
     const MG_ELEMENT *gx = (const MG_ELEMENT *)s->gx + row * wide + unit;
     MG_ELEMENT *gates = (MG_ELEMENT *)s->gates + row * wide + unit;
     MG_ELEMENT *h_out = (MG_ELEMENT *)s->h + row * hidden + unit;
@@ -56,19 +56,29 @@ MG_FN void MG_NAME(cell_forward)(const mg_sequence *s, long row, const MG_ELEMEN
 #undef MG_STORE
 }
 
-/* The cells of the rows row ... row + count - 1; `h` and `c` are the states before, whose row stride is `hidden`. */
-static void MG_NAME(step_forward)(const mg_sequence *s, const MG_ELEMENT *panels, long row, long count,
-                                  const MG_ELEMENT *h, const MG_ELEMENT *c)
+/* The cells of the rows row ... row + count - 1; `h` and `c` are the states before, whose row stride is `hidden`. W_hh is
+ * used from `panels`, or from where it lies if there are so few rows that it was not packed. */
+static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long row, long count, const MG_ELEMENT *h,
+                                  const MG_ELEMENT *c)
 {
     const long hidden = s->hidden;
     const int vectors = s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 2;
-    const long block = vectors == 2 ? 2 * MG_LANES : MG_LANES, most = MG_TILE_ROWS(vectors);
+    const long apart = vectors == 2 ? MG_LANES : hidden;
+    const long block = vectors == 2 ? 2 * MG_LANES : MG_LANES;
+    const int packed = s->rows > MG_FEW_ROWS;
+    const long most = packed ? MG_TILE_ROWS(vectors) : 1;
     MG_VALUE sums[MG_TILE_SUMS];
+    if (!packed)
+        MG_NAME(multiply_few)(count, mg_wide(s), hidden, h, s->w_hh, s->b_hh, panels);
     for (long unit = 0; unit < hidden; unit += block) {
         for (long first = 0; first < count; first += most) {
             long tile = mg_smaller(most, count - first);
             const MG_ELEMENT *h_tile = h + first * hidden;
-            if (vectors == 4)
+            if (!packed)
+                for (int v = 0; v < vectors && (vectors > 2 || unit + v * apart < hidden); v++)
+                    sums[v] = MG_NAME(load_upto)(panels + first * mg_wide(s) + v * apart + unit,
+                                                 hidden - unit - (vectors == 2 ? v * apart : 0));
+            else if (vectors == 4)
                 MG_NAME(sum_rows_4)(tile, hidden, h_tile, hidden, panels, sums);
             else if (vectors == 3)
                 MG_NAME(sum_rows_3)(tile, hidden, h_tile, hidden, panels, sums);
@@ -78,12 +88,13 @@ static void MG_NAME(step_forward)(const mg_sequence *s, const MG_ELEMENT *panels
                 MG_NAME(cell_forward)(s, row + first + i, h_tile + i * hidden, c ? c + (first + i) * hidden : NULL,
                                       unit, sums + i * vectors);
         }
-        panels += vectors * MG_LANES * (hidden + 1);
+        if (packed)
+            panels += vectors * MG_LANES * (hidden + 1);
     }
 }
 
 /* Sequences [begin, end) through all steps. Those alive in the step before continue from its rows, the others start. */
-static void MG_NAME(sequences_forward)(const mg_sequence *s, const MG_ELEMENT *panels, long begin, long end)
+static void MG_NAME(sequences_forward)(const mg_sequence *s, MG_ELEMENT *panels, long begin, long end)
 {
     const long hidden = s->hidden;
     const MG_ELEMENT *h = s->h, *c = s->c, *h0 = s->h0, *c0 = s->c0;
@@ -113,19 +124,20 @@ static void MG_NAME(sequences_forward)(const mg_sequence *s, const MG_ELEMENT *p
     }
 }
 
-static int MG_NAME(forward)(const mg_sequence *s)
+static size_t MG_NAME(forward_scratch)(const mg_sequence *s)
 {
-    const int gated = s->kind == MG_LSTM || s->kind == MG_GRU;
     const int vectors = s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 2;
-    void *memory;
-    MG_ELEMENT *panels =
-        mg_aligned(MG_NAME(packed_size)(s->hidden, s->hidden, vectors, gated) * sizeof(MG_ELEMENT), &memory);
-    if (!panels)
-        return -1;
-    MG_NAME(pack)(panels, s->w_hh, s->hidden, 1, s->b_hh, s->hidden, s->hidden, vectors, gated);
-    MG_NAME(sequences_forward)(s, panels, 0, s->batch);
-    free(memory);
-    return 0;
+    if (s->rows <= MG_FEW_ROWS)
+        return (size_t)(s->rows * mg_wide(s)) * sizeof(MG_ELEMENT);
+    return MG_NAME(packed_size)(s->hidden, s->hidden, vectors, vectors > 2) * sizeof(MG_ELEMENT);
+}
+
+static void MG_NAME(forward)(const mg_sequence *s, void *scratch)
+{
+    const int vectors = s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 2;
+    if (s->rows > MG_FEW_ROWS)
+        MG_NAME(pack)(scratch, s->w_hh, s->hidden, 1, s->b_hh, s->hidden, s->hidden, vectors, vectors > 2);
+    MG_NAME(sequences_forward)(s, scratch, 0, s->batch);
 }
 
 /* Derivatives of the cell of one row; `dh` and `dc` are that sequence's rows of the running gradients. */
@@ -134,7 +146,7 @@ MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEME
 {
     const int kind = s->kind;
     const long hidden = s->hidden;
-    const long wide = kind == MG_LSTM ? 4 * hidden : kind == MG_GRU ? 3 * hidden : hidden;
+    const long wide = mg_wide(s);
     const MG_ELEMENT *gates = (const MG_ELEMENT *)s->gates + row * wide;
     const MG_ELEMENT *d_h = s->d_h ? (const MG_ELEMENT *)s->d_h + row * hidden : NULL;
     MG_ELEMENT *d_a = (MG_ELEMENT *)s->d_a + row * wide;
@@ -187,7 +199,7 @@ MG_FN const MG_ELEMENT *MG_NAME(previous)(const mg_sequence *s, long t, long b, 
 
 static void MG_NAME(sequences_backward)(const mg_sequence *s, const MG_ELEMENT *panels, long begin, long end)
 {
-    const long hidden = s->hidden, wide = (s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 1) * hidden;
+    const long hidden = s->hidden, wide = mg_wide(s);
     MG_ELEMENT *dh = s->d_h0, *dc = s->d_c0;
     for (long i = 0; i < s->steps; i++) {
         long t = s->reverse ? i : s->steps - 1 - i;
@@ -202,17 +214,16 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, const MG_ELEMENT *
     }
 }
 
-static int MG_NAME(backward)(const mg_sequence *s)
+static size_t MG_NAME(backward_scratch)(const mg_sequence *s)
 {
-    const long wide = (s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 1) * s->hidden;
-    void *memory;
-    MG_ELEMENT *panels = mg_aligned(MG_NAME(packed_size)(s->hidden, wide, 2, 0) * sizeof(MG_ELEMENT), &memory);
-    if (!panels)
-        return -1;
-    MG_NAME(pack)(panels, s->w_hh, s->hidden, 0, NULL, s->hidden, wide, 2, 0);
-    MG_NAME(sequences_backward)(s, panels, 0, s->batch);
-    free(memory);
-    return 0;
+    return MG_NAME(packed_size)(s->hidden, mg_wide(s), 2, 0) * sizeof(MG_ELEMENT);
+}
+
+static void MG_NAME(backward)(const mg_sequence *s, void *scratch)
+{
+    if (s->initial || s->steps > 1)
+        MG_NAME(pack)(scratch, s->w_hh, s->hidden, 0, NULL, s->hidden, mg_wide(s), 2, 0);
+    MG_NAME(sequences_backward)(s, scratch, 0, s->batch);
 }
 
 static void MG_NAME(gather_previous)(const mg_sequence *s, void *to)
@@ -225,27 +236,42 @@ static void MG_NAME(gather_previous)(const mg_sequence *s, void *to)
         }
 }
 
-static int MG_NAME(product)(long rows, long width, long depth, const void *a, int a_transposed, const void *b,
-                            int b_transposed, const void *bias, void *c)
+static size_t MG_NAME(product_scratch)(long width, long depth)
 {
-    void *memory;
-    MG_ELEMENT *panels = mg_aligned(MG_NAME(packed_size)(width, depth, 2, 0) * sizeof(MG_ELEMENT), &memory);
-    if (!panels)
-        return -1;
-    MG_NAME(pack)(panels, b, b_transposed ? depth : width, b_transposed, bias, width, depth, 2, 0);
-    MG_NAME(multiply)(rows, width, depth, a, a_transposed ? rows : depth, a_transposed, panels, c, width, 0);
-    free(memory);
-    return 0;
+    return MG_NAME(packed_size)(width, mg_smaller(depth, MG_DEPTH_AT_ONCE), 2, 0) * sizeof(MG_ELEMENT);
 }
 
+static void MG_NAME(product)(long rows, long width, long depth, const void *a, int a_transposed, const void *b,
+                             int b_transposed, const void *bias, void *c, void *scratch)
+{
+    const MG_ELEMENT *left = a, *right = b;
+    if (rows <= MG_FEW_ROWS && b_transposed && !a_transposed) {
+        MG_NAME(multiply_few)(rows, width, depth, a, b, bias, c);
+        return;
+    }
+    long start = 0;
+    do {
+        long part = mg_smaller(depth - start, MG_DEPTH_AT_ONCE);
+        MG_NAME(pack)(scratch, right + start * (b_transposed ? 1 : width), b_transposed ? depth : width, b_transposed,
+                      start ? NULL : bias, width, part, 2, 0);
+        MG_NAME(multiply)(rows, width, part, left + start * (a_transposed ? rows : 1), a_transposed ? rows : depth,
+                          a_transposed, scratch, c, width, start > 0);
+        start += part;
+    } while (start < depth);
+}
+
+/* Four vectors of columns at a time, which is a whole cache line or several of each row. */
 static void MG_NAME(sum_rows)(long rows, long width, const void *a, void *to)
 {
-    const MG_ELEMENT *from = a;
     MG_ELEMENT *out = to;
-    for (long j = 0; j < width; j += MG_LANES) {
-        MG_VALUE sum = {0};
-        for (long i = 0; i < rows; i++)
-            sum += MG_NAME(load_upto)(from + i * width + j, width - j);
-        MG_NAME(store_upto)(out + j, sum, width - j);
+    for (long first = 0; first < width; first += 4 * MG_LANES) {
+        const MG_ELEMENT *from = (const MG_ELEMENT *)a + first;
+        const long left = width - first;
+        MG_VALUE sum[4] = {{0}};
+        for (long i = 0; i < rows; i++, from += width)
+            for (long v = 0; v < 4 && v * MG_LANES < left; v++)
+                sum[v] += MG_NAME(load_upto)(from + v * MG_LANES, left - v * MG_LANES);
+        for (long v = 0; v < 4 && v * MG_LANES < left; v++)
+            MG_NAME(store_upto)(out + first + v * MG_LANES, sum[v], left - v * MG_LANES);
     }
 }
