@@ -85,7 +85,7 @@ class BuildExt(build_ext):
                 [KERNELS[extension.name]],
                 output_dir=os.path.join(self.build_temp, name),
                 macros=[*MACROS, ("MG_SET", name)],
-                extra_postargs=[*flags(), *([] if DEBUG else ["-O3"]), "-Wall", "-Wextra", *features],
+                extra_postargs=[*flags(), *([] if DEBUG else ["-O3"]), "-ffp-contract=fast", "-Wall", "-Wextra", *features],
             )
         super().build_extension(extension)
 

@@ -67,7 +67,8 @@ cdef object add_up(object total, object grad, bint* owned, bint create_graph):
     if create_graph:
         return op_add(total, grad)
     if owned[0]:
-        return accumulate_arrays(total, grad)
+        accumulate_arrays(total, grad)
+        return total
     owned[0] = True
     return op_add.forward(total, grad)
 

@@ -29,6 +29,10 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__FMA__) || defined(__aarch64__)
+#define MG_FUSED /* a * b + c rounds once */
+#endif
+
 #define MG_VECTOR_MATH
 #define MG_FN static inline __attribute__((always_inline, unused))
 #define MG_JOIN_(name, bits) name##_f##bits
@@ -205,6 +209,20 @@ MG_FN MG_VALUE MG_NAME(exp)(MG_VALUE x)
     return y * MG_NAME(power_of_two)(half) * MG_NAME(power_of_two)(whole - half);
 }
 
+/* numerator / (a + b) with one rounding: what a + b loses is put back. Exact for |a| >= |b|; when b outgrows a, what
+ * remains to put back fades. */
+MG_FN MG_VALUE MG_NAME(over_sum)(MG_VALUE numerator, MG_ELEMENT a, MG_VALUE b)
+{
+    MG_VALUE sum = a + b, lost = b - (sum - a);
+#ifdef MG_FUSED
+    MG_VALUE inverse = (MG_ELEMENT)1 / sum, y = numerator * inverse;
+    return y + ((numerator - y * sum) - y * lost) * inverse;
+#else
+    MG_VALUE y = numerator / sum;
+    return y - y * lost / sum;
+#endif
+}
+
 MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
 {
     MG_BITS sign = (MG_BITS)x & (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0);
@@ -216,12 +234,12 @@ MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
     MG_VALUE q = MG_NAME(reduced_expm1)(twice, &n, &whole);
     MG_VALUE scale = MG_NAME(power_of_two)(whole);
     MG_VALUE t = scale * q + (scale - (MG_ELEMENT)1);
-    return (MG_VALUE)((MG_BITS)(t / (t + (MG_ELEMENT)2)) | sign);
+    return (MG_VALUE)((MG_BITS)MG_NAME(over_sum)(t, 2, t) | sign);
 }
 
 MG_FN MG_VALUE MG_NAME(sigmoid)(MG_VALUE x)
 {
     MG_VALUE one = MG_NAME(splat)(1);
     MG_VALUE z = MG_NAME(exp)(-MG_NAME(absolute)(x));
-    return MG_NAME(select)(x < (MG_ELEMENT)0, z, one) / (one + z);
+    return MG_NAME(over_sum)(MG_NAME(select)(x < (MG_ELEMENT)0, z, one), 1, z);
 }
