@@ -26,6 +26,14 @@ def _initialise(module):
         p.data.uniform_(-bound, bound)
 
 
+def _named(module, names):
+    own = module._parameters
+    try:
+        return [own[name] for name in names]
+    except KeyError:  # weight_norm makes a weight a plain attribute
+        return [getattr(module, name) for name in names]
+
+
 # ---------------------------------------------------------------- layers
 
 
@@ -135,17 +143,10 @@ class RNNBase(_Layers):
     @property
     def all_weights(self):
         """For each layer and direction the list [w_ih, w_hh] or [w_ih, w_hh, b_ih, b_hh]."""
-        return [self._named(names) for names in self._all_weights]
-
-    def _named(self, names):
-        own = self._parameters
-        try:
-            return [own[name] for name in names]
-        except KeyError:  # weight_norm makes a weight a plain attribute
-            return [getattr(self, name) for name in names]
+        return [_named(self, names) for names in self._all_weights]
 
     def _weight(self):
-        return self._named(self._all_weights[0][:1])[0]
+        return _named(self, self._all_weights[0][:1])[0]
 
     def _run(self, x, hx, batch_sizes):
         weights = self.all_weights if self.bias else [[*pair, None, None] for pair in self.all_weights]
@@ -345,7 +346,7 @@ class _Cell(Module):
 
     def _step(self, kind, input, hx):
         name = type(self).__name__
-        w_ih, w_hh, b_ih, b_hh = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        w_ih, w_hh, b_ih, b_hh = _named(self, ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
         checks.check_cell_input(name, input, self.input_size, w_ih)
         batch = array_of(input).shape[0]
         states = tuple([

@@ -81,20 +81,21 @@ def check_type(name, argument, value, weight):
 def check_input(name, x, input_size, batch_first, weight):
     """`input` of a layer: a Variable with three dimensions and input_size features."""
     check_variable(name, "input", x, " or a PackedSequence")
-    shape = tuple(array_of(x).shape)
+    shape = array_of(x).shape
+    if len(shape) == 3 and shape[2] == input_size:
+        if weight is not None:
+            check_type(name, "input", x, weight)
+        return
     wanted = f"({'batch, seq' if batch_first else 'seq, batch'}, input_size={input_size})"
     if len(shape) != 3:
         hint = ""
         if len(shape) == 2 and shape[1] == input_size:
             hint = f"; if it is one sequence, give it a batch of one: input.unsqueeze({0 if batch_first else 1})"
         raise RuntimeError(f"{name}: input must have 3 dimensions {wanted}, got {shape}{hint}")
-    if shape[2] != input_size:
-        raise RuntimeError(
-            f"{name}: the last dimension of input must be input_size={input_size}, got {shape[2]}: expected {wanted}, "
-            f"got {shape}"
-        )
-    if weight is not None:
-        check_type(name, "input", x, weight)
+    raise RuntimeError(
+        f"{name}: the last dimension of input must be input_size={input_size}, got {shape[2]}: expected {wanted}, "
+        f"got {shape}"
+    )
 
 
 def check_packed(name, x, batch_sizes, input_size, weight):
@@ -145,6 +146,7 @@ def check_states(name, hx, states):
 
 
 def state_names(states):
+    """What the tensors of a state are called in messages."""
     return ("hx",) if states == 1 else ("h_0", "c_0") if states == 2 else tuple(f"hx[{k}]" for k in range(states))
 
 
@@ -153,7 +155,7 @@ def check_layer_state(name, argument, h, layers, directions, batch, hidden_size,
     check_variable(name, argument, h)
     if weight is not None:
         check_type(name, argument, h, weight)
-    shape, runs = tuple(array_of(h).shape), layers * directions
+    shape, runs = array_of(h).shape, layers * directions
     if shape == (runs, batch, hidden_size):
         return h
     wanted = f"(num_layers * num_directions, batch, hidden_size) = ({runs}, {batch}, {hidden_size})"
@@ -193,26 +195,27 @@ def check_layer_state(name, argument, h, layers, directions, batch, hidden_size,
 def check_cell_input(name, x, input_size, weight):
     """`input` of a cell: (batch, input_size)."""
     check_variable(name, "input", x)
-    shape = tuple(array_of(x).shape)
+    shape = array_of(x).shape
+    if len(shape) == 2 and shape[1] == input_size:
+        check_type(name, "input", x, weight)
+        return
     wanted = f"(batch, input_size={input_size})"
     if len(shape) != 2:
         hint = ""
         if len(shape) == 3:
             hint = "; a cell takes one step of a sequence: call it in a loop over time, cell(x[t], hx)"
         raise RuntimeError(f"{name}: input must have 2 dimensions {wanted}, got {shape}{hint}")
-    if shape[1] != input_size:
-        raise RuntimeError(
-            f"{name}: the last dimension of input must be input_size={input_size}, got {shape[1]}: expected {wanted}, "
-            f"got {shape}"
-        )
-    check_type(name, "input", x, weight)
+    raise RuntimeError(
+        f"{name}: the last dimension of input must be input_size={input_size}, got {shape[1]}: expected {wanted}, "
+        f"got {shape}"
+    )
 
 
 def check_cell_state(name, argument, h, batch, hidden_size, weight):
     """One tensor of a cell's state, (batch, hidden_size), mended where that is allowed."""
     check_variable(name, argument, h)
     check_type(name, argument, h, weight)
-    shape = tuple(array_of(h).shape)
+    shape = array_of(h).shape
     if shape == (batch, hidden_size):
         return h
     wanted = f"(batch, hidden_size) = ({batch}, {hidden_size})"
