@@ -67,9 +67,11 @@ cdef class Operation:
             self._formulas = tuple(
                 (self.formulas[a], needed(self.formulas[a], 1 << i)) if a in self.formulas else None
                 for i, a in enumerate(self.arguments))
-        self._slots = tuple((kind, index, used) for (kind, index), (_, used) in slots.items())
-        if len(self._slots) > MOST_SLOTS:
-            raise TypeError(f"operation {self.name}: its formulas name {len(self._slots)} values, {MOST_SLOTS} at most")
+        if len(slots) > MOST_SLOTS:
+            raise TypeError(f"operation {self.name}: its formulas name {len(slots)} values, {MOST_SLOTS} at most")
+        for (kind, index), (number, used) in slots.items():
+            self._slot_kind[number], self._slot_index[number], self._slot_users[number] = kind, index, used
+        self._slot_count = len(slots)
 
     def meaning(self, str name):
         arguments, parameters = self.arguments, self.parameters
@@ -92,8 +94,9 @@ cdef class Operation:
 
     def describe_slot(self, Py_ssize_t slot):
         """What a saved value is, for messages."""
-        kind, index, _ = self._slots[slot]
-        return "its result" if kind == OUT else f"its argument '{self.arguments[index]}'"
+        if self._slot_kind[slot] == OUT:
+            return "its result"
+        return f"its argument '{self.arguments[self._slot_index[slot]]}'"
 
     def __call__(self, *args):
         return apply(self, args)
@@ -223,7 +226,12 @@ cdef object apply(Operation operation, tuple args):
         if level == 2:
             return result.item() if operation.number else wrap_tensor(result)
         v = wrap_variable(result, is_volatile)
-        outs = (v,)
+        if operation.view:
+            share_memory((v,), <Variable> args[0])
+        needs &= operation._differentiable
+        if needs and not is_volatile:
+            v._grad_fn = record(operation, args, arrays, (v,), workspace, needs)
+        return v
     else:
         if level == 2:
             return tuple([wrap_tensor(array) for array in (<tuple> result)[:operation.outputs]])
@@ -236,7 +244,7 @@ cdef object apply(Operation operation, tuple args):
     needs &= operation._differentiable
     if needs and not is_volatile:
         attach(record(operation, args, arrays, outs, workspace, needs), outs, operation.constant_outputs)
-    return v if operation.outputs == 1 else outs
+    return outs
 
 
 cdef int share_memory(tuple outs, Variable base) except -1:

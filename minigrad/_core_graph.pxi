@@ -46,10 +46,10 @@ cdef OperationNode record(Operation operation, tuple args, tuple arrays, tuple o
     cdef OperationNode node = OperationNode.__new__(OperationNode)
     cdef Py_ssize_t i, slot, n = PyTuple_GET_SIZE(args), count = n - PyTuple_GET_SIZE(operation.parameters)
     cdef Variable v
-    cdef object value, edge
+    cdef object value, edge, out = variable_array(<Variable> PyTuple_GET_ITEM(outs, 0))
     cdef tuple edges = PyTuple_New(count), values, sizes = None
     cdef bint numbered = False
-    cdef long kind, index, used
+    cdef int kind, index
     cdef Saved saved
     recorded += 1
     node.sequence = recorded
@@ -72,19 +72,18 @@ cdef OperationNode record(Operation operation, tuple args, tuple arrays, tuple o
     if numbered:
         node._numbers = tuple([(<Variable> a)._output_nr if isinstance(a, Variable) else 0 for a in args[:count]])
     if operation.broadcast:
-        size = size_of(variable_array(<Variable> outs[0]))
         for i in range(count):
-            if needs >> i & 1 and not same_size(arrays[i], variable_array(<Variable> outs[0])):
-                sizes = tuple([size_of(a) if isinstance(args[k], Variable) and size_of(a) != size else None
-                               for k, a in enumerate(arrays)])
+            if needs >> i & 1 and not same_size(<object> PyTuple_GET_ITEM(arrays, i), out):
+                sizes = tuple([a.shape if isinstance(args[k], Variable) and not same_size(a, out) else None
+                               for k, a in enumerate(arrays[:count])])
                 break
     node._sizes = sizes
 
-    values = PyTuple_New(PyTuple_GET_SIZE(operation._slots))
-    for slot in range(PyTuple_GET_SIZE(operation._slots)):
-        kind, index, used = <tuple> PyTuple_GET_ITEM(operation._slots, slot)
+    values = PyTuple_New(operation._slot_count)
+    for slot in range(operation._slot_count):
+        kind, index = operation._slot_kind[slot], operation._slot_index[slot]
         value = None
-        if used & needs or operation.variadic:
+        if operation._slot_users[slot] & needs or operation.variadic:
             if kind == VALUE:
                 value = <object> PyTuple_GET_ITEM(args, index)
                 if isinstance(value, Variable):
@@ -162,25 +161,32 @@ cdef class Node:
         return 0
 
     def __dealloc__(self):
-        drop(self._edges)
-        self._edges = None
+        # Only what nothing else holds can set off a chain of deallocations: references from this tuple, and the loop's.
+        cdef bint alone = False
+        if self._edges is not None:
+            for edge in self._edges:
+                if Py_REFCNT(edge) <= len(self._edges) + 1 and isinstance(edge, Node):
+                    alone = True
+                    break
+            edge = None
+            if alone:
+                dropped.append(self._edges)
+                self._edges = None
+                drain()
 
     def __repr__(self):
         return f"<{self.name()} object at {<size_t> <PyObject*> self:#x}>"
 
 
-cdef void drop(object held) noexcept:
-    """Let go of `held`, which may keep a long chain of nodes alive, without recursion."""
+cdef int drain() except -1:
+    """Let go of what `dropped` holds, one by one: deallocations that this sets off add to the list instead of nesting."""
     global dropping
-    if held is None:
-        return
-    dropped.append(held)
     if not dropping:
         dropping = True
-        held = None
         while dropped:
             dropped.pop()
         dropping = False
+    return 0
 
 
 class AccumulateGrad:
@@ -213,20 +219,31 @@ cdef class OperationNode(Node):
         return f"{words}Backward"
 
     def __dealloc__(self):
-        drop(self._values)
-        self._values = None
+        cdef bint alone = False
+        if self._values is not None:
+            for value in self._values:
+                if (type(value) is Saved and (<Saved> value).source is not None
+                        and Py_REFCNT((<Saved> value).source) <= len(self._values) + 1):
+                    alone = True
+                    break
+            value = None
+            if alone:
+                dropped.append(self._values)
+                self._values = None
+                drain()
 
     cdef int release(self) except -1:
         if self._values is not None and PyTuple_GET_SIZE(self._values):
             self._released = True
-            drop(self._values)
+            dropped.append(self._values)
             self._values = None
+            drain()
         return 0
 
     cdef object step(self, object grads, long mask, bint create_graph):
         """Gradients of the inputs (list: None where not needed) from those of the outputs."""
         cdef Operation operation = self.operation
-        cdef long needs = self._needs & mask, used
+        cdef long needs = self._needs & mask
         cdef Py_ssize_t i, k, slot, n = PyTuple_GET_SIZE(self._edges)
         cdef PyObject* values[MOST_SLOTS]
         cdef PyObject* argv[MOST_SLOTS + 1]
@@ -237,16 +254,15 @@ cdef class OperationNode(Node):
             raise_released(operation.name)
         if create_graph and operation.reference is not None:
             return self.step_through_reference(grads, needs)
-        for slot in range(PyTuple_GET_SIZE(operation._slots)):
-            kind, index, used = <tuple> PyTuple_GET_ITEM(operation._slots, slot)
+        for slot in range(operation._slot_count):
             value = <object> PyTuple_GET_ITEM(self._values, slot)
-            if used & needs or operation.variadic:
+            if operation._slot_users[slot] & needs or operation.variadic:
                 if type(value) is Saved:
                     value = (<Saved> value).unpack(self, slot, create_graph)
                     if create_graph:
                         held = held or []
                         held.append(value)
-                elif kind == NEEDS:
+                elif operation._slot_kind[slot] == NEEDS:
                     value = tuple([bool(needs >> i & 1) for i in range(n)])
                     held = held or []
                     held.append(value)
@@ -282,8 +298,8 @@ cdef class OperationNode(Node):
         cdef Operation operation = self.operation
         cdef Py_ssize_t i, slot, n = PyTuple_GET_SIZE(self._edges)
         cdef list args = [None] * (n + len(operation.parameters))
-        for slot, (kind, index, _) in enumerate(operation._slots):
-            value = self._values[slot]
+        for slot in range(operation._slot_count):
+            kind, index, value = operation._slot_kind[slot], operation._slot_index[slot], self._values[slot]
             if kind == PARAMETER:
                 args[n + index] = value
             elif kind == VALUE:
@@ -337,8 +353,9 @@ cdef class PythonNode(Node):
         variable._requires_grad = False
 
     def __dealloc__(self):
-        drop(self.context)
+        dropped.append(self.context)
         self.context = None
+        drain()
 
     cdef int release(self) except -1:
         self._released = True

@@ -83,7 +83,8 @@ for _operation in (eq, ne, lt, le, gt, ge):
 
 add_pair = _pointwise("add", kernels.add, a=lambda g: g, b=lambda g: g)
 sub_pair = _pointwise("sub", kernels.subtract, a=lambda g: g, b=lambda g: -g)
-mul_pair = _pointwise("mul", kernels.multiply, a=lambda g, b: g * b, b=lambda g, a: g * a)
+# Called as an operation rather than by its operator: on arrays that reaches the kernel, which is faster than NumPy's.
+mul_pair = _pointwise("mul", kernels.multiply, a=lambda g, b: mul_pair(g, b), b=lambda g, a: mul_pair(g, a))
 
 
 def _divide(a, b):
@@ -136,7 +137,7 @@ row("mul", mul, _PAIRS, _REFUSED_PAIRS, types=ALL, in_place=True)
 row(
     "div",
     div,
-    [S(T(3, 4), T(3, 4, low=1, high=3)), S(T(3, 1), T(4, low=-3, high=-1)), S(T(2, 3), 2), S(1, T(2, 3, low=1, high=2))],
+    [S(T(3, 4), T(3, 4, low=1, high=3)), S(T(3, 1), T(4, low=1, high=3)), S(T(2, 3), 2), S(1, T(2, 3, low=1, high=2))],
     _REFUSED_PAIRS,
     types=ALL,
     in_place=True,
