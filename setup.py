@@ -13,6 +13,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 DEBUG = os.environ.get("MINIGRAD_DEBUG", "0") == "1"
 
@@ -33,8 +34,8 @@ MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("CYTHON_WITHOUT_ASS
 if DEBUG:
     MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("MINIGRAD_DEBUG", "1")]
 
-# Exactly the features that minigrad/kernels/dispatch.h asks the processor for, under the names of the x86-64 levels they
-# belong to; -march=x86-64-v3 would add a few that a program cannot ask for with every compiler.
+# Exactly the features that minigrad/kernels/dispatch.h asks the processor for, under the names of the x86-64 levels
+# they belong to; -march=x86-64-v3 would add a few that a program cannot ask for with every compiler.
 INSTRUCTION_SETS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     INSTRUCTION_SETS["v3"] = ["-mavx2", "-mfma"]
@@ -80,12 +81,22 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def build_extension(self, extension):
+        parts = [*extension.sources, *extension.depends]
+        if not self.force and not newer_group(parts, self.get_ext_fullpath(extension.name), "newer"):
+            return
         for name, features in INSTRUCTION_SETS.items() if extension.name in KERNELS else ():
             extension.extra_objects += self.compiler.compile(
                 [KERNELS[extension.name]],
                 output_dir=os.path.join(self.build_temp, name),
                 macros=[*MACROS, ("MG_SET", name)],
-                extra_postargs=[*flags(), *([] if DEBUG else ["-O3"]), "-ffp-contract=fast", "-Wall", "-Wextra", *features],
+                extra_postargs=[
+                    *flags(),
+                    *([] if DEBUG else ["-O3"]),
+                    "-ffp-contract=fast",
+                    "-Wall",
+                    "-Wextra",
+                    *features,
+                ],
             )
         super().build_extension(extension)
 

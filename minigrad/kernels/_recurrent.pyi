@@ -1,0 +1,58 @@
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Kind: TypeAlias = Literal["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]
+_Array: TypeAlias = NDArray[Any]
+_Steps: TypeAlias = NDArray[np.int64] | None
+
+KINDS: tuple[_Kind, ...]
+
+def available_instruction_sets() -> tuple[str, ...]: ...
+def instruction_set() -> str: ...
+def use_instruction_set(name: str) -> None: ...
+
+@final
+class SavedSequence:
+    @property
+    def kind(self) -> _Kind: ...
+
+def forward(
+    kind: _Kind,
+    gx: _Array,
+    h0: _Array,
+    c0: _Array | None,
+    w_hh: _Array,
+    b_hh: _Array | None,
+    batch_sizes: _Steps = None,
+    reverse: bool = False,
+) -> tuple[_Array, _Array, _Array | None, SavedSequence]: ...
+def backward(
+    kind: _Kind,
+    saved: SavedSequence,
+    d_h: _Array | None = None,
+    d_hn: _Array | None = None,
+    d_cn: _Array | None = None,
+) -> tuple[_Array, _Array, _Array, _Array | None, _Array]: ...
+def layer_forward(
+    kind: _Kind,
+    x: _Array,
+    h0: _Array,
+    c0: _Array | None,
+    w_ih: _Array,
+    w_hh: _Array,
+    b_ih: _Array | None,
+    b_hh: _Array | None,
+    batch_sizes: _Steps = None,
+    reverse: bool = False,
+) -> tuple[_Array, _Array, _Array | None, SavedSequence]: ...
+def layer_backward(
+    kind: _Kind,
+    saved: SavedSequence,
+    d_h: _Array | None,
+    d_hn: _Array | None,
+    d_cn: _Array | None,
+    needs: Sequence[bool],
+) -> tuple[_Array | None, _Array | None, _Array | None, _Array | None, _Array | None, _Array | None, _Array | None]: ...
