@@ -1,10 +1,11 @@
-"""What every test here relies on: one BLAS thread, random numbers that can be drawn again, and an oracle that is there."""
+"""What every test relies on: one BLAS thread, random numbers that can be drawn again, an oracle that is there."""
 
 import os
 
 # Before NumPy is imported: at the sizes of the tests a second thread only costs, and workers that wait burn a core.
-for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import importlib.metadata
 import importlib.util
@@ -46,7 +47,9 @@ def pytest_collection_finish(session):
         if not HAS_TORCH:
             raise pytest.UsageError("the comparison with PyTorch was asked for, and PyTorch is not installed")
         if not any(item.get_closest_marker("oracle") for item in session.items):
-            raise pytest.UsageError("the comparison with PyTorch was asked for, and no test that makes it was collected")
+            raise pytest.UsageError(
+                "the comparison with PyTorch was asked for, and no test was collected that makes it"
+            )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,8 +7,7 @@ import numpy as np
 from minigrad import _build, kernels
 
 # One function of OpenBLAS, under the names that NumPy's own copies and the distributions' give it.
-_OPENBLAS_THREADS = ("scipy_openblas_get_num_threads64_", "scipy_openblas_get_num_threads", "openblas_get_num_threads64_",
-                     "openblas_get_num_threads")  # fmt: skip
+_OPENBLAS_THREADS = [f"{prefix}openblas_get_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "")]
 
 
 def facts():
