@@ -28,9 +28,8 @@ def without_torch(project):
 
 def test_a_failure_says_how_to_draw_the_same_numbers(project):
     project.makepyfile("def test_fails(rng): assert rng.random() > 1")
-    project.runpytest().stdout.fnmatch_lines(
-        ["random numbers: MINIGRAD_TEST_SEED=7", "*drawn again by MINIGRAD_TEST_SEED=7"]
-    )
+    lines = ["random numbers: MINIGRAD_TEST_SEED=7", "*drawn again by MINIGRAD_TEST_SEED=7"]
+    project.runpytest().stdout.fnmatch_lines(lines)
 
 
 def test_numbers_depend_on_the_seed_and_the_test_alone(project, monkeypatch):
