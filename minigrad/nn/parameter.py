@@ -1,0 +1,56 @@
+"""Parameter: a Variable that a Module registers as its own when it becomes an attribute."""
+
+import numpy as np
+
+from minigrad._core import Variable, array_of, tensor_from_array, variable_from_array
+from minigrad.tensor.types import default_tensor_type
+
+__all__ = ["Parameter"]
+
+
+class Parameter(Variable):
+    """Parameter(data=None, requires_grad=True): a Variable to be learned.
+
+    data: a Tensor, kept as it is; None makes the tensor with no elements. Assigned to an attribute of a `Module`, it
+    becomes one of the module's parameters; it is never volatile.
+
+    Raises TypeError if data is no Tensor.
+
+    >>> import minigrad as torch
+    >>> Parameter(torch.ones(2)).requires_grad
+    True
+    """
+
+    heading = "Parameter"
+
+    def __init__(self, data=None, requires_grad=True):
+        super().__init__(default_tensor_type()() if data is None else data, requires_grad)
+
+    def _copy_of(self, data):
+        return type(self)(data, self.requires_grad)
+
+    def __reduce_ex__(self, protocol):
+        return _rebuild, (type(self), self.data, self.requires_grad, self._backward_hooks)
+
+
+def _rebuild(cls, data, requires_grad, hooks):
+    p = cls(data, requires_grad)
+    p._backward_hooks = hooks
+    return p
+
+
+def empty(*size):
+    """A Parameter of the default type with that size, not initialised."""
+    return Parameter(tensor_from_array(np.empty(size, default_tensor_type().dtype)))
+
+
+def zero_grad(parameters):
+    """Set the gradients of `parameters` to 0: in place where nothing was recorded about them, else by a fresh zero."""
+    for p in parameters:
+        grad = p.grad
+        if grad is None:
+            continue
+        if grad.volatile:
+            array_of(grad).fill(0)
+        else:
+            p.grad = variable_from_array(np.zeros_like(array_of(grad)))

@@ -1,0 +1,53 @@
+"""Gradients kept from exploding."""
+
+import math
+
+import numpy as np
+
+from minigrad._core import Variable, array_of
+
+__all__ = ["clip_grad_norm"]
+
+
+def clip_grad_norm(parameters, max_norm, norm_type=2):
+    """Scale the gradients of `parameters` in place so that their joint norm is at most max_norm.
+
+        total = (sum |g_i|^p)^(1/p) over all elements of all gradients, p = norm_type ('inf': max |g_i|)
+        g <- g * max_norm / (total + 1e-6)   if that factor is below 1
+
+    parameters: an iterable of Variables (those without a gradient are left out), or one. Returns `total`, the norm before
+    clipping, as a number. Pascanu, Mikolov, Bengio (2013), algorithm 1.
+
+    >>> import minigrad as torch
+    >>> from minigrad.autograd import Variable
+    >>> v = Variable(torch.zeros(2), requires_grad=True)
+    >>> (v * Variable(torch.Tensor([3, 4]))).sum().backward()
+    >>> clip_grad_norm([v], 1)
+    5.0
+    """
+    if isinstance(parameters, Variable):
+        parameters = [parameters]
+    grads = [array_of(p.grad) for p in parameters if p.grad is not None]
+    max_norm, p = float(max_norm), float(norm_type)
+    if p == math.inf:
+        total = max((float(np.abs(g).max()) for g in grads), default=0.0)
+    elif p == 2:
+        total = math.sqrt(sum(_squares(g) for g in grads))
+    else:
+        total = sum(float((np.abs(g).astype(np.float64) ** p).sum()) for g in grads) ** (1.0 / p)
+    factor = max_norm / (total + 1e-6)
+    if factor < 1:
+        for g in grads:
+            g *= factor
+    return total
+
+
+def _squares(g):
+    """Sum of squares. Exploding gradients, the very ones to be clipped, can overflow in single precision."""
+    flat = g.reshape(-1)
+    with np.errstate(over="ignore"):
+        total = float(flat @ flat)
+    if math.isfinite(total):
+        return total
+    flat = flat.astype(np.float64)
+    return float(flat @ flat)

@@ -1,0 +1,167 @@
+"""Optimisers that choose a step for each element from the gradients it has seen."""
+
+from minigrad._core import array_of
+from minigrad.ops import update
+from minigrad.optim.optimizer import Optimizer, check_number, zeros_like
+
+__all__ = ["Adadelta", "Adagrad", "Adam", "Adamax", "RMSprop"]
+
+
+class Adam(Optimizer):
+    """Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0).
+
+    The equation is that of `ops.update.adam_step`: eps is added before the correction of the bias, as PyTorch 0.3 did
+    and today's does not. State: ``step``, ``exp_avg``, ``exp_avg_sq``.
+
+    Raises ValueError if lr, eps or weight_decay is negative or a beta is outside [0, 1).
+    """
+
+    _average = "exp_avg_sq"
+    _update = staticmethod(update.adam_step)
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
+        name = type(self).__name__
+        for option, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
+            check_number(name, option, value)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"{name}: betas must be a pair of numbers, got {betas!r}")
+        for k, beta in enumerate(betas):
+            check_number(name, f"betas[{k}]", beta, high=1.0)
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def step(self, closure=None):
+        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            numbers = {
+                "lr": float(group["lr"]),
+                "beta1": float(beta1),
+                "beta2": float(beta2),
+                "eps": float(group["eps"]),
+                "weight_decay": float(group["weight_decay"]),
+            }
+            for p, array, grad in self._gradients(group):
+                state = self.state[p]
+                if not state:
+                    state["step"] = 0
+                    state["exp_avg"], state[self._average] = zeros_like(array), zeros_like(array)
+                state["step"] += 1
+                self._update(
+                    array, grad, state["exp_avg"].array, state[self._average].array, step=state["step"], **numbers
+                )
+        return loss
+
+
+class Adamax(Adam):
+    """Adamax(params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0).
+
+    The equation is that of `ops.update.adamax_step`. State: ``step``, ``exp_avg``, ``exp_inf``.
+    """
+
+    _average = "exp_inf"
+    _update = staticmethod(update.adamax_step)
+
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+
+class Adagrad(Optimizer):
+    """Adagrad(params, lr=1e-2, lr_decay=0, weight_decay=0).
+
+    The equation is that of `ops.update.adagrad_step`. State, made at once: ``step``, ``sum``.
+    """
+
+    def __init__(self, params, lr=1e-2, lr_decay=0, weight_decay=0):
+        for name, value in (("lr", lr), ("lr_decay", lr_decay), ("weight_decay", weight_decay)):
+            check_number("Adagrad", name, value)
+        super().__init__(params, {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay})
+
+    def add_param_group(self, param_group):
+        super().add_param_group(param_group)
+        for p in param_group["params"]:
+            self.state[p].update(step=0, sum=zeros_like(array_of(p)))
+
+    def share_memory(self):
+        """Nothing to do: state can be shared between threads as it is."""
+
+    def step(self, closure=None):
+        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            lr, decay = float(group["lr"]), float(group["lr_decay"])
+            for p, array, grad in self._gradients(group):
+                state = self.state[p]
+                state["step"] += 1
+                update.adagrad_step(
+                    array, grad, state["sum"].array, step=state["step"], lr=lr, lr_decay=decay,
+                    weight_decay=float(group["weight_decay"]),
+                )  # fmt: skip
+        return loss
+
+
+class Adadelta(Optimizer):
+    """Adadelta(params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0).
+
+    The equation is that of `ops.update.adadelta_step`. State: ``step``, ``square_avg``, ``acc_delta``.
+    """
+
+    def __init__(self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0):
+        for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
+            check_number("Adadelta", name, value)
+        if not 0 <= rho <= 1:
+            raise ValueError(f"Adadelta: rho must be in [0, 1], got {rho}")
+        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay})
+
+    def step(self, closure=None):
+        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            numbers = {option: float(group[option]) for option in ("lr", "rho", "eps", "weight_decay")}
+            for p, array, grad in self._gradients(group):
+                state = self.state[p]
+                if not state:
+                    state.update(step=0, square_avg=zeros_like(array), acc_delta=zeros_like(array))
+                state["step"] += 1
+                update.adadelta_step(array, grad, state["square_avg"].array, state["acc_delta"].array, **numbers)
+        return loss
+
+
+class RMSprop(Optimizer):
+    """RMSprop(params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False).
+
+    The equation is that of `ops.update.rmsprop_step`. State: ``step``, ``square_avg``, and ``momentum_buffer`` with
+    momentum, ``grad_avg`` if centered.
+    """
+
+    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False):
+        for name, value in (
+            ("lr", lr), ("alpha", alpha), ("eps", eps), ("weight_decay", weight_decay), ("momentum", momentum)
+        ):  # fmt: skip
+            check_number("RMSprop", name, value)
+        super().__init__(
+            params,
+            {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered, "weight_decay": weight_decay},
+        )
+
+    def step(self, closure=None):
+        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            numbers = {option: float(group[option]) for option in ("lr", "alpha", "eps", "momentum", "weight_decay")}
+            for p, array, grad in self._gradients(group):
+                state = self.state[p]
+                if not state:
+                    state.update(step=0, square_avg=zeros_like(array))
+                mean = buffer = None
+                if numbers["momentum"] > 0:
+                    if "momentum_buffer" not in state:
+                        state["momentum_buffer"] = zeros_like(array)
+                    buffer = state["momentum_buffer"].array
+                if group["centered"]:
+                    if "grad_avg" not in state:
+                        state["grad_avg"] = zeros_like(array)
+                    mean = state["grad_avg"].array
+                state["step"] += 1
+                update.rmsprop_step(array, grad, state["square_avg"].array, mean, buffer, **numbers)
+        return loss

@@ -1,0 +1,71 @@
+"""Optimisers whose steps do not come from a running mean of gradients: ASGD averages weights, Rprop counts signs."""
+
+from minigrad.ops import update
+from minigrad.optim.optimizer import Optimizer, check_number, zeros_like
+
+__all__ = ["ASGD", "Rprop"]
+
+
+class ASGD(Optimizer):
+    """ASGD(params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0): averaged stochastic gradient descent.
+
+    The equation is that of `ops.update.asgd_step`, with after step t
+
+        eta = lr / (1 + lambd * lr * t)^alpha,   mu = 1 / max(1, t - t0)
+
+    State: ``step``, ``eta``, ``mu`` and the average itself, ``ax``.
+    """
+
+    def __init__(self, params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0):
+        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+            check_number("ASGD", name, value)
+        super().__init__(params, {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay})
+
+    def step(self, closure=None):
+        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            lr, lambd = float(group["lr"]), float(group["lambd"])
+            for p, array, grad in self._gradients(group):
+                state = self.state[p]
+                if not state:
+                    state.update(step=0, eta=lr, mu=1, ax=zeros_like(array))
+                state["step"] += 1
+                update.asgd_step(
+                    array, grad, state["ax"].array, eta=float(state["eta"]), mu=float(state["mu"]), lambd=lambd,
+                    weight_decay=float(group["weight_decay"]),
+                )  # fmt: skip
+                state["eta"] = lr / (1 + lambd * lr * state["step"]) ** group["alpha"]
+                state["mu"] = 1 / max(1, state["step"] - group["t0"])
+        return loss
+
+
+class Rprop(Optimizer):
+    """Rprop(params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50)): resilient backpropagation.
+
+    The equation is that of `ops.update.rprop_step`; every step size starts at lr. For whole-batch gradients: the signs
+    of small batches contradict each other. State: ``step``, ``prev``, ``step_size``.
+    """
+
+    def __init__(self, params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50)):
+        check_number("Rprop", "lr", lr)
+        if not 0 < etas[0] < 1 < etas[1]:
+            raise ValueError(f"Rprop: etas must be (shrink, grow) with 0 < shrink < 1 < grow, got {etas}")
+        super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes})
+
+    def step(self, closure=None):
+        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            shrink, grow = group["etas"]
+            smallest, largest = group["step_sizes"]
+            for p, array, grad in self._gradients(group):
+                state = self.state[p]
+                if not state:
+                    state.update(step=0, prev=zeros_like(array), step_size=zeros_like(array, group["lr"]))
+                state["step"] += 1
+                update.rprop_step(
+                    array, grad, state["prev"].array, state["step_size"].array,
+                    shrink=shrink, grow=grow, smallest=smallest, largest=largest,
+                )  # fmt: skip
+        return loss

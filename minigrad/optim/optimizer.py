@@ -1,0 +1,181 @@
+"""What all optimisers share: groups of parameters, state per parameter, saving and loading both."""
+
+from collections import defaultdict
+from copy import deepcopy
+
+import numpy as np
+
+from minigrad._core import Tensor, Variable, array_of, tensor_from_array
+from minigrad.nn.parameter import zero_grad
+
+__all__ = ["Optimizer", "required"]
+
+
+class _Required:
+    """Default of an option that has none."""
+
+    def __repr__(self):
+        return "<required parameter>"
+
+
+required = _Required()
+
+
+def zeros_like(array, value=0):
+    """A Tensor for an optimiser's state: the size, type and place of `array`, filled with `value`."""
+    return tensor_from_array(np.full_like(array, value))
+
+
+def check_number(optimizer, name, value, low=0.0, high=None):
+    """Refuse a hyperparameter outside [low, high) (no upper limit if high is None)."""
+    if value is required:
+        return
+    try:
+        inside = value >= low and (high is None or value < high)
+    except TypeError:
+        raise TypeError(f"{optimizer}: {name} must be a number, got {type(value).__name__}") from None
+    if not inside:
+        wanted = f"at least {low:g}" if high is None else f"in [{low:g}, {high:g})"
+        raise ValueError(f"{optimizer}: {name} must be {wanted}, got {value}")
+
+
+class Optimizer:
+    """Optimizer(params, defaults): base of all optimisers.
+
+    params: an iterable of Variables, or of dicts ``{'params': Variables, option: value, ...}``, one a group.
+    defaults: option -> value for groups that do not set it; `required` for an option that must be given.
+
+    ``param_groups`` is a list of dicts (``group['lr']`` may be changed at any time), ``state`` maps a parameter to a
+    dict of what the algorithm remembers about it. A subclass implements ``step``.
+
+    Raises TypeError if params is a single Variable or Tensor, or holds anything but Variables; ValueError if it is
+    empty, a required option is missing, a parameter is no leaf or does not require grad, or occurs twice.
+    """
+
+    def __init__(self, params, defaults):
+        if isinstance(params, (Variable, Tensor)):
+            raise TypeError(
+                f"{type(self).__name__}: params must be an iterable of Variables or of dicts, got a single "
+                f"{'Variable' if isinstance(params, Variable) else 'Tensor'}; put it in a list: [parameter]"
+            )
+        self.defaults = defaults
+        self.state = defaultdict(dict)
+        self.param_groups = []
+        groups = list(params)
+        if not groups:
+            raise ValueError(
+                f"{type(self).__name__}: params is empty. If it is model.parameters(): a generator is used up by its "
+                "first loop, and layers kept in a plain list are not registered (use nn.ModuleList)"
+            )
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group):
+        """Add a group of parameters, a dict with 'params' and any options that differ from the defaults."""
+        name = type(self).__name__
+        if not isinstance(param_group, dict):
+            raise TypeError(f"{name}: a parameter group must be a dict, got {type(param_group).__name__}")
+        params = param_group["params"]
+        if isinstance(params, Variable):
+            params = [params]
+        elif isinstance(params, (set, frozenset)):
+            raise TypeError(f"{name}: params must have an order, got a set; a list has one")
+        params = list(params)
+        for k, p in enumerate(params):
+            if not isinstance(p, Variable):
+                raise TypeError(f"{name}: params must be Variables, got {type(p).__name__} at position {k}")
+            if not p.is_leaf:
+                raise ValueError(
+                    f"{name}: params must be leaf Variables; the one at position {k} is the result of "
+                    f"{p.grad_fn.name()}, so its .grad stays None"
+                )
+            if not p.requires_grad:
+                raise ValueError(
+                    f"{name}: params must require grad; the one at position {k} does not. Leave it out: "
+                    "filter(lambda p: p.requires_grad, model.parameters())"
+                )
+        for option, value in self.defaults.items():
+            if param_group.get(option, value) is required:
+                raise ValueError(f"{name}: the option {option} is required, and this parameter group does not give it")
+        seen = {id(p) for group in self.param_groups for p in group["params"]}
+        for k, p in enumerate(params):
+            if id(p) in seen:
+                raise ValueError(f"{name}: the parameter at position {k} occurs a second time; it can be in one group only")
+            seen.add(id(p))
+        param_group["params"] = params
+        for option, value in self.defaults.items():
+            param_group.setdefault(option, value)
+        self.param_groups.append(param_group)
+
+    def zero_grad(self):
+        """Set the gradients of all parameters to 0 (those that are None stay so)."""
+        for group in self.param_groups:
+            zero_grad(group["params"])
+
+    def step(self, closure=None):
+        """Change the parameters once, by their gradients. closure: computes them first and returns the loss."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement step()")
+
+    def _gradients(self, group):
+        """(parameter, its array, its gradient's array) for each parameter of `group` that has a gradient."""
+        for p in group["params"]:
+            grad = p.grad
+            if grad is not None:
+                yield p, array_of(p), array_of(grad)
+
+    # ------------------------------------------------ saving and loading
+
+    def state_dict(self):
+        """{'state': by id of the parameter, 'param_groups': the groups, ids in place of parameters}."""
+        groups = [{**g, "params": [id(p) for p in g["params"]]} for g in self.param_groups]
+        state = {id(k) if isinstance(k, Variable) else k: v for k, v in self.state.items()}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict):
+        """Take over a copy of what `state_dict()` gave; parameters correspond by their position.
+
+        State takes the type and place of its parameter. Raises ValueError if the numbers of groups or of parameters in
+        a group differ.
+        """
+        name = type(self).__name__
+        state_dict = deepcopy(state_dict)
+        old, new = self.param_groups, state_dict["param_groups"]
+        if len(old) != len(new):
+            raise ValueError(f"{name}: the state dict has {len(new)} parameter groups, this optimizer has {len(old)}")
+        for k, (mine, its) in enumerate(zip(old, new)):
+            if len(mine["params"]) != len(its["params"]):
+                raise ValueError(
+                    f"{name}: parameter group {k} has {len(its['params'])} parameters in the state dict and "
+                    f"{len(mine['params'])} in this optimizer"
+                )
+        mine = [p for group in old for p in group["params"]]
+        parameter = dict(zip([key for group in new for key in group["params"]], mine))
+        self.state = defaultdict(dict)
+        for key, entries in state_dict["state"].items():
+            p = parameter.get(key)
+            if p is None:
+                self.state[key] = entries
+            else:
+                self.state[p] = {entry: _fitted(value, array_of(p)) for entry, value in entries.items()}
+        self.param_groups = [{**its, "params": group["params"]} for group, its in zip(old, new)]
+
+    def __getstate__(self):
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+
+def _fitted(value, array):
+    """State `value` in the floating type and the place of its parameter's `array`; other values as they are."""
+    if not isinstance(value, Tensor) or value.array.dtype.kind != "f":
+        return value
+    if isinstance(value.array, type(array)):
+        return tensor_from_array(value.array.astype(array.dtype, copy=False))
+    if isinstance(array, np.ndarray):
+        return tensor_from_array(value.array.get().astype(array.dtype, copy=False))
+    fitted = np.empty_like(array, shape=value.array.shape)
+    fitted.set(value.array.astype(array.dtype))
+    return tensor_from_array(fitted)
