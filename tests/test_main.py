@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import minigrad
-from minigrad import _build, __main__
+from minigrad import __main__, _build
 from minigrad.ops import build
 
 
