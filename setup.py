@@ -33,8 +33,8 @@ MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("CYTHON_WITHOUT_ASS
 if DEBUG:
     MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("MINIGRAD_DEBUG", "1")]
 
-# Exactly the features that minigrad/kernels/dispatch.h asks the processor for, under the names of the x86-64 levels they
-# belong to; -march=x86-64-v3 would add a few that a program cannot ask for with every compiler.
+# Exactly the features that minigrad/kernels/dispatch.h asks the processor for, under the names of the x86-64 levels
+# they belong to; -march=x86-64-v3 would add a few that a program cannot ask for with every compiler.
 INSTRUCTION_SETS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     INSTRUCTION_SETS["v3"] = ["-mavx2", "-mfma"]
@@ -85,7 +85,14 @@ class BuildExt(build_ext):
                 [KERNELS[extension.name]],
                 output_dir=os.path.join(self.build_temp, name),
                 macros=[*MACROS, ("MG_SET", name)],
-                extra_postargs=[*flags(), *([] if DEBUG else ["-O3"]), "-ffp-contract=fast", "-Wall", "-Wextra", *features],
+                extra_postargs=[
+                    *flags(),
+                    *([] if DEBUG else ["-O3"]),
+                    "-ffp-contract=fast",
+                    "-Wall",
+                    "-Wextra",
+                    *features,
+                ],
             )
         super().build_extension(extension)
 

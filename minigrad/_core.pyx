@@ -152,10 +152,6 @@ def like(value, array):
     return array
 
 
-cdef tuple size_of(object array):
-    return array.shape
-
-
 # ---------------------------------------------------------------- the levels of value
 
 @cython.final

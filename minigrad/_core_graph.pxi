@@ -46,7 +46,7 @@ cdef OperationNode record(Operation operation, tuple args, tuple arrays, tuple o
     cdef OperationNode node = OperationNode.__new__(OperationNode)
     cdef Py_ssize_t i, slot, n = PyTuple_GET_SIZE(args), count = n - PyTuple_GET_SIZE(operation.parameters)
     cdef Variable v
-    cdef object value, edge
+    cdef object value, edge, out = variable_array(<Variable> PyTuple_GET_ITEM(outs, 0))
     cdef tuple edges = PyTuple_New(count), values, sizes = None
     cdef bint numbered = False
     cdef int kind, index
@@ -72,11 +72,10 @@ cdef OperationNode record(Operation operation, tuple args, tuple arrays, tuple o
     if numbered:
         node._numbers = tuple([(<Variable> a)._output_nr if isinstance(a, Variable) else 0 for a in args[:count]])
     if operation.broadcast:
-        size = size_of(variable_array(<Variable> outs[0]))
         for i in range(count):
-            if needs >> i & 1 and not same_size(arrays[i], variable_array(<Variable> outs[0])):
-                sizes = tuple([size_of(a) if isinstance(args[k], Variable) and size_of(a) != size else None
-                               for k, a in enumerate(arrays)])
+            if needs >> i & 1 and not same_size(<object> PyTuple_GET_ITEM(arrays, i), out):
+                sizes = tuple([a.shape if isinstance(args[k], Variable) and not same_size(a, out) else None
+                               for k, a in enumerate(arrays[:count])])
                 break
     node._sizes = sizes
 

@@ -1,9 +1,9 @@
 """Elementwise functions of small arrays, on the CPU.
 
-For a thousand numbers NumPy spends ten times longer finding the right loop than running it. Here the frequent case (arrays of float32 or
-float64, of one type and shape, contiguous; or one such array and a Python number) goes straight to a C loop, and everything
-else, arrays of other libraries included, to the NumPy function of the same name. Either way the values are NumPy's, and floating-point
-exceptions pass silently: 1 / 0 is inf.
+For a thousand numbers NumPy spends ten times longer finding the right loop than running it. Here the frequent case
+(arrays of float32 or float64, of one type and shape, contiguous; or one such array and a Python number) goes straight
+to a C loop, and everything else, arrays of other libraries included, to the NumPy function of the same name. Either way
+the values are NumPy's, and floating-point exceptions pass silently: 1 / 0 is inf.
 """
 
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -224,7 +224,7 @@ def tanh(a):
 
 def _sigmoid(a):
     # exp of a non-positive number only, so that neither tail overflows nor loses its digits.
-    e = np.exp(-np.abs(a))
+    e = np.exp(np.negative(np.abs(a)))
     return np.where(a < 0, e, 1) / (1 + e)
 
 

@@ -1,12 +1,13 @@
 """Recurrent layers over whole packed sequences, on the CPU.
 
-A layer in one direction is three things: one product for the input side of all steps at once, a loop over time that only C sees,
-and in backward one product per weight over all rows. `layer_forward` and `layer_backward` do all of it; `forward` and `backward`
-are the loop alone. Everything is packed: an array has one row for each step of each sequence, time-major, and batch_sizes[t] rows
-belong to step t (a plain (seq, batch) input is the special case of equal batch sizes, spelled batch_sizes=None).
+A layer in one direction is three things: one product for the input side of all steps at once, a loop over time that
+only C sees, and in backward one product per weight over all rows. `layer_forward` and `layer_backward` do all of it;
+`forward` and `backward` are the loop alone. Everything is packed: an array has one row for each step of each sequence,
+time-major, and batch_sizes[t] rows belong to step t (a plain (seq, batch) input is the special case of equal batch
+sizes, spelled batch_sizes=None).
 
-The four kinds share every line except the cells, which are in gates.h. What backward needs is kept in a `SavedSequence`, whose
-arrays are as laid out by the kernel and of no interest outside.
+The four kinds share every line except the cells, which are in gates.h. What backward needs is kept in a
+`SavedSequence`, whose arrays are as laid out by the kernel and of no interest outside.
 """
 
 cimport cython
@@ -65,7 +66,8 @@ cdef extern from *:
         void (*backward)(const mg_sequence *, void *) noexcept nogil
         void (*gather_previous)(const mg_sequence *, void *) noexcept nogil
         size_t (*product_scratch)(long, long) noexcept nogil
-        void (*product)(long, long, long, const void *, int, const void *, int, const void *, void *, void *) noexcept nogil
+        void (*product)(long, long, long, const void *, int, const void *, int, const void *, void *,
+                        void *) noexcept nogil
         void (*sum_rows)(long, long, const void *, void *) noexcept nogil
 
     ctypedef struct mg_recurrent_pair:
@@ -110,9 +112,9 @@ else:
 KINDS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU")
 cdef dict kind_numbers = {"RNN_TANH": MG_RNN_TANH, "RNN_RELU": MG_RNN_RELU, "LSTM": MG_LSTM, "GRU": MG_GRU}
 
-# glibc gives every block above 128 KiB back to the system when it is freed, and a fresh one costs more in page faults than many
-# a kernel in arithmetic, until the program has once freed a large block: from then on it keeps blocks up to that size
-# (at most 32 MiB) for the next call. So free one now; it is never touched. Elsewhere this does nothing.
+# glibc gives every block above 128 KiB back to the system when it is freed, and a fresh one costs more in page faults
+# than many a kernel in arithmetic, until the program has once freed a large block: from then on it keeps blocks up to
+# that size (at most 32 MiB) for the next call. So free one now; it is never touched. Elsewhere this does nothing.
 np.empty((32 << 20) - (64 << 10), np.uint8)
 
 cdef enum:
@@ -154,11 +156,6 @@ cdef class SavedSequence:
     @property
     def kind(self):
         return KINDS[self.s.kind]
-
-    @property
-    def gates(self):
-        """Activated gates, (rows, G * hidden_size); for the two RNN kinds, their input side."""
-        return self.gates
 
 
 cdef inline int gates_of(int kind) noexcept:
@@ -229,7 +226,7 @@ cdef SavedSequence start(object kind, object rows_like, str rows_name, object h0
     """Check what `forward` and `layer_forward` have in common, and lay out the sequence."""
     cdef SavedSequence saved = SavedSequence.__new__(SavedSequence)
     cdef mg_sequence *s = &saved.s
-    number = kind_numbers.get(kind)
+    number = kind_numbers.get(kind) if isinstance(kind, str) else None
     if number is None:
         raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
     s.kind = number
@@ -303,13 +300,16 @@ cdef int plan_steps(SavedSequence saved, object batch_sizes, str rows_name) exce
     return 0
 
 
-cdef tuple run(SavedSequence saved, array gates):
-    """The loop over time, once gx is known; `gates` may be the same array."""
+cdef tuple run(SavedSequence saved, array room):
+    """The loop over time, once gx is known; `room`, perhaps gx itself, takes the gates, or h if there are none."""
     cdef mg_sequence *s = &saved.s
     cdef int typenum = typenum_of(saved.type)
-    saved.gates = gates
-    s.gates = cnp.PyArray_DATA(gates)
-    saved.h = empty(s.rows, s.hidden, typenum)
+    if s.kind == MG_LSTM or s.kind == MG_GRU:
+        saved.gates = room
+        s.gates = cnp.PyArray_DATA(room)
+        saved.h = empty(s.rows, s.hidden, typenum)
+    else:
+        saved.h = room
     s.h = cnp.PyArray_DATA(saved.h)
     cdef array hn = empty(s.batch, s.hidden, typenum), cn = None
     s.hn = cnp.PyArray_DATA(hn)
@@ -329,7 +329,7 @@ cdef tuple run(SavedSequence saved, array gates):
     return saved.h, hn, cn, saved
 
 
-def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes, bint reverse=False):
+def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes=None, bint reverse=False):
     """The recurrent loop of one layer in one direction, given the input side of all its pre-activations.
 
     `kind` is one of KINDS; G below is its number of gates (1, 1, 4, 3), stacked in the order i, f, g, o or r, z, n.
@@ -340,11 +340,13 @@ def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes, bint reverse=False):
     batch_sizes   int64 (seq,), never increasing, its first element the batch and its sum the rows; None for equal ones
     reverse       run from the last step to the first
 
-    Returns (h, hn, cn, saved): the states of all rows, (rows, hidden_size); the state of each sequence after its own last
-    step in the direction of the run, (batch, hidden_size), with cn None except for LSTM; and what `backward` takes.
+    Returns (h, hn, cn, saved): the states of all rows, (rows, hidden_size); the state of each sequence after its own
+    last step in the direction of the run, (batch, hidden_size), with cn None except for LSTM; and what `backward`
+    takes.
 
-    Inputs must be float32 or float64 arrays, all of one type. They are not modified, but are referred to by `saved`: until
-    backward has run, changing them changes the gradients. Raises TypeError for a wrong type, ValueError for a wrong shape.
+    Inputs must be float32 or float64 arrays, all of one type. They are not modified, but are referred to by `saved`:
+    until backward has run, changing them changes the gradients. Raises TypeError for a wrong type, ValueError for a
+    wrong shape.
     """
     cdef SavedSequence saved = start(kind, gx, "gx", h0, c0, w_hh, b_hh, batch_sizes, reverse)
     cdef int typenum = typenum_of(saved.type)
@@ -410,7 +412,7 @@ cdef tuple back(object kind, SavedSequence saved, mg_sequence *s, object d_h, ob
     """The loop over time, into s.d_a and s.d_b; returns (d_h0, d_c0), which are right only if `initial`."""
     cdef int typenum = typenum_of(saved.type)
     cdef array upstream, d_h0, d_c0 = None
-    if kind_numbers.get(kind) != s.kind:
+    if kind != KINDS[s.kind]:
         raise ValueError(f"kind must be {KINDS[s.kind]} as in the forward pass, got {kind!r}")
     s.initial = initial
     s.d_h = NULL
@@ -438,10 +440,10 @@ def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None)
     d_h           (rows, hidden_size), gradient of the states of all rows
     d_hn, d_cn    (batch, hidden_size), gradients of the final states; None stands for zeros, in all three
 
-    Returns (d_a, d_b, d_h0, d_c0, h_previous): the gradients of the input side gx and of the recurrent side W_hh h + b_hh,
-    both (rows, G * hidden_size) and the same array except for GRU; of the initial states (d_c0 None except for LSTM); and
-    the state before each row's step, (rows, hidden_size). The gradient of w_hh is d_b^T h_previous, that of b_hh the sum of
-    d_b's rows. May be called again with the same `saved`.
+    Returns (d_a, d_b, d_h0, d_c0, h_previous): the gradients of the input side gx and of the recurrent side W_hh h +
+    b_hh, both (rows, G * hidden_size) and the same array except for GRU; of the initial states (d_c0 None except for
+    LSTM); and the state before each row's step, (rows, hidden_size). The gradient of w_hh is d_b^T h_previous, that of
+    b_hh the sum of d_b's rows. May be called again with the same `saved`.
     """
     cdef mg_sequence s = saved.s
     cdef int typenum = typenum_of(saved.type)
@@ -464,8 +466,8 @@ cdef array sum_rows(int type, long rows, long width, const void *a):
 def layer_backward(kind, SavedSequence saved not None, d_h, d_hn, d_cn, needs):
     """The gradients of (x, h0, c0, w_ih, w_hh, b_ih, b_hh), each None unless the tuple `needs` asks for it.
 
-    d_h, d_hn and d_cn are as for `backward`. What is not needed is not computed. `saved` must come from `layer_forward`. Asking
-    for an argument that was None (a bias, or c0) yields None.
+    d_h, d_hn and d_cn are as for `backward`. What is not needed is not computed. `saved` must come from
+    `layer_forward`. Asking for an argument that was None (a bias, or c0) yields None.
     """
     cdef bint need_x, need_h0, need_c0, need_w_ih, need_w_hh, need_b_ih, need_b_hh
     cdef mg_sequence s = saved.s

@@ -1,9 +1,9 @@
 /* Matrix products of the sizes recurrent networks have: a few rows times a few hundred columns.
  *
- * The right operand is packed once into panels of `vectors` columns of vectors, [panel][1 + depth][vectors][lanes]; the first row of
- * a panel is the bias, from which the sums start. A tile of the result, `rows` x `vectors`, is then summed entirely in
- * registers: one load per vector of the panel serves all rows. In a gated panel the vectors are the G gates of the same
- * units, so that a cell can be applied as soon as its tile is summed.
+ * The right operand is packed once into panels of `vectors` columns of vectors, [panel][1 + depth][vectors][lanes]; the
+ * first row of a panel is the bias, from which the sums start. A tile of the result, `rows` x `vectors`, is then summed
+ * entirely in registers: one load per vector of the panel serves all rows. In a gated panel the vectors are the G gates
+ * of the same units, so that a cell can be applied as soon as its tile is summed.
  *
  * Included by recurrent_loops.h for each element type.
  */
@@ -63,8 +63,8 @@ typedef MG_ELEMENT MG_NAME(mg_quarter) __attribute__((vector_size(16)));
 #undef MG_QUARTER
 #define MG_QUARTER MG_NAME(mg_quarter)
 
-/* One vector made of 16 bytes from each of the rows 0, 4, 8, 12 (float; 0, 2, 4, 6 double) as far as the vector goes. Row
- * `last` stands in for those after it. */
+/* One vector made of 16 bytes from each of the rows lane, lane + 4, lane + 8, ... (+ 2, + 4, ... of double), as many as
+ * it holds. Row `last` stands in for those after it. */
 MG_FN MG_VALUE MG_NAME(load_quarters)(const MG_ELEMENT *from, long stride, long lane, long last)
 {
     const long unit = 16 / (long)sizeof(MG_ELEMENT);
@@ -97,8 +97,10 @@ static void MG_NAME(pack_rows)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *f
 #if MG_REAL == 32
         MG_X86_REGISTER a = (MG_X86_REGISTER)MG_ROW(0), b = (MG_X86_REGISTER)MG_ROW(1);
         MG_X86_REGISTER c = (MG_X86_REGISTER)MG_ROW(2), e = (MG_X86_REGISTER)MG_ROW(3);
-        MG_X86_DOUBLE low_ab = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(a, b), high_ab = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(a, b);
-        MG_X86_DOUBLE low_ce = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(c, e), high_ce = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(c, e);
+        MG_X86_DOUBLE low_ab = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(a, b);
+        MG_X86_DOUBLE low_ce = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(c, e);
+        MG_X86_DOUBLE high_ab = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(a, b);
+        MG_X86_DOUBLE high_ce = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(c, e);
         MG_NAME(store)(out, (MG_VALUE)MG_X86(unpacklo_pd)(low_ab, low_ce));
         MG_NAME(store)(out + to_step, (MG_VALUE)MG_X86(unpackhi_pd)(low_ab, low_ce));
         MG_NAME(store)(out + 2 * to_step, (MG_VALUE)MG_X86(unpacklo_pd)(high_ab, high_ce));
@@ -159,8 +161,8 @@ static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride,
 }
 
 /* sums[r * vectors + v] = bias[v] + sum over d of a[r * row_step + d * depth_step] * panel[d][v].
- * Always inlined with constant counts, so that every sum lives in a register. Few sums would leave the multipliers waiting
- * for each other's result; then several partial sums (`chains`) over interleaved d are kept and added at the end. */
+ * Always inlined with constant counts, so that every sum lives in a register. Few sums would leave the multipliers
+ * waiting for each other's result; then several partial sums (`chains`) over interleaved d are added at the end. */
 MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains, long depth, const MG_ELEMENT *a,
                              long row_step, long depth_step, const MG_ELEMENT *panel, MG_VALUE *sums)
 {
@@ -371,19 +373,20 @@ MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_
     }
 }
 
-/* A few rows times a transposed matrix, c = a b^T + bias, with b read where it lies: for so few, packing would cost more
- * than it saves. Sums run along the rows of b, and across the lanes only at the end. */
+/* A few rows times a transposed matrix, c = a b^T + bias, with b read where it lies: for so few, packing would cost
+ * more than it saves. Sums run along the rows of b, and across the lanes only at the end. */
 static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
                                   const MG_ELEMENT *bias, MG_ELEMENT *c)
 {
     for (long column = 0; column < width; column += 4) {
         long columns = mg_smaller(4, width - column), r = 0;
-        const MG_ELEMENT *some_bias = bias ? bias + column : NULL;
+        const MG_ELEMENT *b_four = b + column * depth, *bias_four = bias ? bias + column : NULL;
+        MG_ELEMENT *c_four = c + column;
         for (; MG_VECTOR_BYTES == 64 && r + 4 <= rows; r += 4)
-            MG_NAME(few_tile)(4, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
+            MG_NAME(few_tile)(4, columns, depth, a + r * depth, b_four, bias_four, c_four + r * width, width);
         for (; r + 2 <= rows; r += 2)
-            MG_NAME(few_tile)(2, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
+            MG_NAME(few_tile)(2, columns, depth, a + r * depth, b_four, bias_four, c_four + r * width, width);
         if (r < rows)
-            MG_NAME(few_tile)(1, columns, depth, a + r * depth, b + column * depth, some_bias, c + r * width + column, width);
+            MG_NAME(few_tile)(1, columns, depth, a + r * depth, b_four, bias_four, c_four + r * width, width);
     }
 }

@@ -7,9 +7,9 @@
 
 enum { MG_RNN_TANH, MG_RNN_RELU, MG_LSTM, MG_GRU };
 
-/* One layer in one direction over a packed batch: step t owns the rows offset[t] ... offset[t] + batch_sizes[t] - 1 of every
- * array of `rows` rows. batch_sizes does not increase, so that sequence b is row b of each step it takes part in.
- * Elements are float or double throughout; G is the number of gates. */
+/* One layer in one direction over a packed batch: step t owns batch_sizes[t] rows, from offsets[t] on, of every array
+ * of `rows` rows. batch_sizes does not increase, so that sequence b is row b of each step it takes part in. Elements
+ * are float or double throughout; G is the number of gates. */
 typedef struct {
     int kind, reverse;
     int initial;            /* backward: whether the gradients of h0 and c0 are wanted */
@@ -19,9 +19,9 @@ typedef struct {
     const void *b_hh;       /* (G hidden), or NULL */
     const void *h0, *c0;    /* (batch, hidden); c0 for LSTM alone */
     const void *gx;         /* forward: (rows, G hidden), the input side of the pre-activations */
-    void *gates;            /* (rows, G hidden), written by forward; may be gx itself */
+    void *gates;            /* (rows, G hidden), written by forward; may be gx itself; LSTM and GRU alone */
     void *b_n;              /* GRU: (rows, hidden), W_hn h + b_hn, written by forward */
-    void *h, *c;            /* (rows, hidden), written by forward */
+    void *h, *c;            /* (rows, hidden), written by forward; h may be gx itself if there are no gates */
     void *hn, *cn;          /* (batch, hidden), written by forward: the state after each sequence's own last step */
     const void *d_h;        /* backward: gradient of h, or NULL for zeros */
     void *d_a;              /* (rows, G hidden), written by backward: gradient of the input side */

@@ -1,9 +1,9 @@
 /* Recurrent layers over one element type; included by recurrent.c for each.
  *
- * Forward, per step: for every block of units, and every tile of sequences, one product tile with the packed W_hh, then the
- * cell on the sums while they are in the first-level cache. Backward, per step: the cell's derivatives for all rows, then
- * one product with W_hh. Whatever does not depend on the step before (input projection, weight gradients) is left to one
- * product over all rows, outside.
+ * Forward, per step: for every block of units, and every tile of sequences, one product tile with the packed W_hh, then
+ * the cell on the sums while they are in the first-level cache. Backward, per step: the cell's derivatives for all
+ * rows, then one product with W_hh. Whatever does not depend on the step before (input projection, weight gradients) is
+ * left to one product over all rows, outside.
  *
  * A sequence never looks at another one, so every loop runs over the sequences [begin, end): threads can share a batch.
  */
@@ -19,7 +19,7 @@ MG_FN void MG_NAME(cell_forward)(const mg_sequence *s, long row, const MG_ELEMEN
     const long hidden = s->hidden, left = hidden - unit;
     const long wide = mg_wide(s);
     const MG_ELEMENT *gx = (const MG_ELEMENT *)s->gx + row * wide + unit;
-    MG_ELEMENT *gates = (MG_ELEMENT *)s->gates + row * wide + unit;
+    MG_ELEMENT *gates = s->gates ? (MG_ELEMENT *)s->gates + row * wide + unit : NULL;
     MG_ELEMENT *h_out = (MG_ELEMENT *)s->h + row * hidden + unit;
 #define MG_LOAD(from) MG_NAME(load_upto)(from, left)
 #define MG_STORE(to, x) MG_NAME(store_upto)(to, x, left)
@@ -56,8 +56,8 @@ MG_FN void MG_NAME(cell_forward)(const mg_sequence *s, long row, const MG_ELEMEN
 #undef MG_STORE
 }
 
-/* The cells of the rows row ... row + count - 1; `h` and `c` are the states before, whose row stride is `hidden`. W_hh is
- * used from `panels`, or from where it lies if there are so few rows that it was not packed. */
+/* The cells of `count` rows from `row` on; `h` and `c` are the states before, whose row stride is `hidden`. W_hh is
+ * used from `panels`, or, if there are so few rows that it was not packed, from where it lies; `panels` is then scratch. */
 static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long row, long count, const MG_ELEMENT *h,
                                   const MG_ELEMENT *c)
 {
@@ -147,7 +147,7 @@ MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEME
     const int kind = s->kind;
     const long hidden = s->hidden;
     const long wide = mg_wide(s);
-    const MG_ELEMENT *gates = (const MG_ELEMENT *)s->gates + row * wide;
+    const MG_ELEMENT *gates = s->gates ? (const MG_ELEMENT *)s->gates + row * wide : NULL;
     const MG_ELEMENT *d_h = s->d_h ? (const MG_ELEMENT *)s->d_h + row * hidden : NULL;
     MG_ELEMENT *d_a = (MG_ELEMENT *)s->d_a + row * wide;
     for (long unit = 0; unit < hidden; unit += MG_LANES) {
@@ -188,8 +188,9 @@ MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEME
     }
 }
 
-/* Where the state of sequence b before step t lies: in the rows of the neighbouring step, or among the initial states. */
-MG_FN const MG_ELEMENT *MG_NAME(previous)(const mg_sequence *s, long t, long b, const void *states, const void *initial)
+/* Where the state of sequence b before step t lies: in the rows of the step next to it, or among the initial states. */
+MG_FN const MG_ELEMENT *MG_NAME(previous)(const mg_sequence *s, long t, long b, const void *states,
+                                          const void *initial)
 {
     long neighbour = s->reverse ? t + 1 : t - 1;
     if (neighbour < 0 || neighbour >= s->steps || b >= s->batch_sizes[neighbour])

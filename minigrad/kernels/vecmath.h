@@ -5,12 +5,13 @@
  * SSE2, AVX2, AVX-512 or NEON code. Only loading and storing part of a vector needs intrinsics, because nothing
  * else lets the hardware skip memory beyond the end of an array.
  *
- * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), the bracket by its Taylor series. 2^n is applied in
- *           two factors, so that results in the subnormal range are rounded once and never flushed.
- * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation, even for tiny x.
+ * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), the bracket by its Taylor series. 2^n is
+ *           applied in two factors, so that subnormal results are rounded once and never flushed.
+ * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation for tiny x.
  * sigmoid:  with z = e^-|x|:  1 / (1 + z) for x >= 0 and z / (1 + z) for x < 0: relative precision in both tails.
  *
- * NaN comes out as NaN, the infinities as the limits, +-0 keeps its sign in tanh. Errors stay below 2 units in the last place.
+ * NaN comes out as NaN, the infinities as the limits, and tanh keeps the sign of zero. Errors stay below 2 units in the
+ * last place, subnormal results included.
  */
 
 #ifndef MG_VECMATH_COMMON
@@ -162,8 +163,9 @@ MG_FN MG_VALUE MG_NAME(absolute)(MG_VALUE x)
     return (MG_VALUE)((MG_BITS)x & ~sign);
 }
 
-/* x = n ln2 + r; returns e^r - 1. *n is the rounded quotient, *bits the same as an integer. */
-MG_FN MG_VALUE MG_NAME(reduced_expm1)(MG_VALUE x, MG_VALUE *n, MG_BITS *bits)
+/* x = n ln2 + r; returns e^r - 1. *n is the rounded quotient, *bits the same as an integer, *rest what the result lost
+ * in its last rounding. */
+MG_FN MG_VALUE MG_NAME(reduced_expm1)(MG_VALUE x, MG_VALUE *n, MG_BITS *bits, MG_VALUE *rest)
 {
     const MG_VALUE rounder = MG_NAME(splat)(MG_ROUNDER);
     MG_VALUE shifted = x * (MG_ELEMENT)1.44269504088896340736 + rounder;
@@ -188,7 +190,10 @@ MG_FN MG_VALUE MG_NAME(reduced_expm1)(MG_VALUE x, MG_VALUE *n, MG_BITS *bits)
     MG_TERM(6.0)
     MG_TERM(2.0)
 #undef MG_TERM
-    return r + r * r * s;
+    s = r * r * s;
+    MG_VALUE result = r + s;
+    *rest = s - (result - r);
+    return result;
 }
 
 /* 2^n for an integer n within the range of normal numbers. */
@@ -200,26 +205,26 @@ MG_FN MG_VALUE MG_NAME(power_of_two)(MG_BITS n)
 MG_FN MG_VALUE MG_NAME(exp)(MG_VALUE x)
 {
     const MG_VALUE rounder = MG_NAME(splat)(MG_ROUNDER);
-    MG_VALUE n;
+    MG_VALUE n, rest;
     MG_BITS whole;
     x = MG_NAME(select)(x > MG_EXP_MAX, MG_NAME(splat)(MG_EXP_MAX), x);
     x = MG_NAME(select)(x < MG_EXP_MIN, MG_NAME(splat)(MG_EXP_MIN), x);
-    MG_VALUE y = (MG_ELEMENT)1 + MG_NAME(reduced_expm1)(x, &n, &whole);
+    MG_VALUE y = (MG_ELEMENT)1 + MG_NAME(reduced_expm1)(x, &n, &whole, &rest);
     MG_BITS half = (MG_BITS)(n * (MG_ELEMENT)0.5 + rounder) - (MG_BITS)rounder;
     return y * MG_NAME(power_of_two)(half) * MG_NAME(power_of_two)(whole - half);
 }
 
-/* numerator / (a + b) with one rounding: what a + b loses is put back. Exact for |a| >= |b|; when b outgrows a, what
- * remains to put back fades. */
-MG_FN MG_VALUE MG_NAME(over_sum)(MG_VALUE numerator, MG_ELEMENT a, MG_VALUE b)
+/* (numerator + rest) / (a + b) with nearly one rounding: what a + b loses is put back. Exact for |a| >= |b|; when b
+ * outgrows a, what remains to put back fades. `rest` is tiny beside the numerator. */
+MG_FN MG_VALUE MG_NAME(over_sum)(MG_VALUE numerator, MG_VALUE rest, MG_ELEMENT a, MG_VALUE b)
 {
-    MG_VALUE sum = a + b, lost = b - (sum - a);
+    MG_VALUE sum = a + b, lost = b - (sum - a) + rest;
 #ifdef MG_FUSED
     MG_VALUE inverse = (MG_ELEMENT)1 / sum, y = numerator * inverse;
-    return y + ((numerator - y * sum) - y * lost) * inverse;
+    return y + ((numerator - y * sum) + (rest - y * lost)) * inverse;
 #else
     MG_VALUE y = numerator / sum;
-    return y - y * lost / sum;
+    return y + (rest - y * lost) / sum;
 #endif
 }
 
@@ -227,19 +232,20 @@ MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
 {
     MG_BITS sign = (MG_BITS)x & (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0);
     MG_VALUE twice = (MG_ELEMENT)2 * MG_NAME(absolute)(x);
-    MG_VALUE n;
+    MG_VALUE n, rest;
     MG_BITS whole;
     /* tanh rounds to 1 long before 22, where e^44 + 2 == e^44 in both precisions. */
     twice = MG_NAME(select)(twice > (MG_ELEMENT)44, MG_NAME(splat)(44), twice);
-    MG_VALUE q = MG_NAME(reduced_expm1)(twice, &n, &whole);
+    MG_VALUE q = MG_NAME(reduced_expm1)(twice, &n, &whole, &rest);
     MG_VALUE scale = MG_NAME(power_of_two)(whole);
-    MG_VALUE t = scale * q + (scale - (MG_ELEMENT)1);
-    return (MG_VALUE)((MG_BITS)MG_NAME(over_sum)(t, 2, t) | sign);
+    MG_VALUE less = scale - (MG_ELEMENT)1, t = scale * q + less;
+    rest = scale * rest + (scale * q - (t - less));
+    return (MG_VALUE)((MG_BITS)MG_NAME(over_sum)(t, rest, 2, t) | sign);
 }
 
 MG_FN MG_VALUE MG_NAME(sigmoid)(MG_VALUE x)
 {
-    MG_VALUE one = MG_NAME(splat)(1);
+    MG_VALUE one = MG_NAME(splat)(1), zero = {0};
     MG_VALUE z = MG_NAME(exp)(-MG_NAME(absolute)(x));
-    return MG_NAME(over_sum)(MG_NAME(select)(x < (MG_ELEMENT)0, z, one), 1, z);
+    return MG_NAME(over_sum)(MG_NAME(select)(x < (MG_ELEMENT)0, z, one), zero, 1, z);
 }

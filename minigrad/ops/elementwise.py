@@ -137,7 +137,7 @@ row("mul", mul, _PAIRS, _REFUSED_PAIRS, types=ALL, in_place=True)
 row(
     "div",
     div,
-    [S(T(3, 4), T(3, 4, low=1, high=3)), S(T(3, 1), T(4, low=-3, high=-1)), S(T(2, 3), 2), S(1, T(2, 3, low=1, high=2))],
+    [S(T(3, 4), T(3, 4, low=1, high=3)), S(T(3, 1), T(4, low=1, high=3)), S(T(2, 3), 2), S(1, T(2, 3, low=1, high=2))],
     _REFUSED_PAIRS,
     types=ALL,
     in_place=True,

@@ -106,7 +106,7 @@ def _infer(size, old, name):
 
 
 def view_as(input, other):
-    """view_as(input, other): input.view(other.size())."""
+    """view_as(input, other): the same memory seen with the size of other."""
     return view(input, size_of(other))
 
 
@@ -173,12 +173,13 @@ row("clone", clone, _SHAPED, types=ALL, exported=())
 row(
     "view", view, [S(T(2, 3, 4), 6, 4), S(T(2, 6), -1, 3), S(T(4), (2, 2)), S(T(3, 1), 3)],
     [(S(T(2, 3), 4), RuntimeError, "invalid for an input with 6 elements"),
-     (S(T(2, 3), 1.5), TypeError, "sizes must be ints")], types=ALL, exported=(),
+     (S(T(2, 3), 1.5), TypeError, "sizes must be ints")], types=ALL, exported=(), contiguous=True,
 )  # fmt: skip
-row("view_as", view_as, [S(T(2, 3), T(3, 2, grad=False)), S(T(1), T(1, 1, grad=False))], types=ALL, exported=())
+row("view_as", view_as, [S(T(2, 3), T(3, 2, grad=False)), S(T(1), T(1, 1, grad=False))], types=ALL, exported=(), contiguous=True)
 row(
     "permute", permute, [S(T(2, 3, 4), 2, 0, 1), S(T(3, 1), 1, 0), S(T(2, 3), -1, 0)],
     [(S(T(2, 3), 0, 0), RuntimeError, "each of the 2 dimensions once")], types=ALL, exported=(),
+    oracle=lambda torch, x, *dims: x.permute(*dims),
 )  # fmt: skip
 row(
     "transpose", transpose, [S(T(2, 3, 4), 0, 2), S(T(2, 3), -1, 0), S(T(1), 0, 0)],
@@ -226,7 +227,7 @@ def expand(input, *sizes):
 
 
 def expand_as(input, other):
-    """expand_as(input, other): input.expand(other.size())."""
+    """expand_as(input, other): input expanded, without copying, to the size of other."""
     return expand(input, size_of(other))
 
 

@@ -40,8 +40,8 @@ class T:
         if kind.kind in "iu":
             low = max(0, int(self.low)) if kind.kind == "u" else int(self.low)
             return rng.integers(low, max(int(self.high), low + 1), size=self.size, endpoint=self.dtype is None).astype(kind)
-        if self.distinct:    # evenly spaced, shuffled, and never 0
-            numbers = (np.arange(count) + 0.5) / count * (self.high - self.low) + self.low
+        if self.distinct:    # evenly spaced and shuffled; 0.37 keeps them off 0 and off halves
+            numbers = (np.arange(count) + 0.37) / count * (self.high - self.low) + self.low
             return rng.permutation(numbers).reshape(self.size).astype(kind)
         return rng.uniform(self.low, self.high, self.size).astype(kind)
 
@@ -90,8 +90,9 @@ class Refusal:
 class Row:
     """name; function(input, ...); samples; errors; types; order of differentiation (why: the reason if below 2).
 
-    levels: "TV" for Tensors and Variables. method: installed on both classes. in_place: also as `name_`. function_of:
-    where the function is exported ("torch", "functional" or both). compare: name of the same thing in today's PyTorch.
+    levels: "TV" for Tensors and Variables. contiguous: refuses other memory layouts. method: installed on both classes. in_place: also as `name_`. function_of:
+    where the function is exported ("torch", "functional" or both). oracle: the same thing in today's PyTorch: None (of the same
+    name), a dotted name, an expression of (torch, *args), or `no_oracle(why)`.
     """
 
     name: str
@@ -105,11 +106,23 @@ class Row:
     method: bool = True
     in_place: bool = False
     exported: tuple[str, ...] = ("torch",)
-    oracle: Callable | str | None = None
+    contiguous: bool = False
+    oracle: Callable | str | NoOracle | None = None
 
     @property
     def doc(self) -> str:
         return getattr(self.function, "__doc__", None) or ""
+
+
+@dataclass(frozen=True)
+class NoOracle:
+    """A row that today's PyTorch has nothing equal to, and why."""
+
+    why: str
+
+
+def no_oracle(why: str) -> NoOracle:
+    return NoOracle(why)
 
 
 table: dict[str, Row] = {}
