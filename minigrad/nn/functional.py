@@ -11,25 +11,94 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, like, tensor_from_array, type_name
 from minigrad.nn.batchnorm import batch_norm
-from minigrad.nn.margin_losses import (
-    beside,
+from minigrad.ops import elementwise, margins, neural
+from minigrad.ops.elementwise import sigmoid, tanh
+from minigrad.ops.indexing import index_add
+from minigrad.ops.linear import bilinear, linear
+from minigrad.ops.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from minigrad.ops.margins import (
     cosine_embedding_loss,
-    cosine_similarity,
     hinge_embedding_loss,
     margin_ranking_loss,
     multi_margin_loss,
     multilabel_margin_loss,
+    multilabel_soft_margin_loss,
     normalize,
     pairwise_distance,
     poisson_nll_loss,
     soft_margin_loss,
     triplet_margin_loss,
 )
-from minigrad.ops import elementwise, neural
-from minigrad.ops.elementwise import sigmoid, tanh
-from minigrad.ops.indexing import index_add
-from minigrad.ops.linear import bilinear, linear
 from minigrad.ops.neural import glu, hardshrink, logsigmoid, prelu, softplus, softshrink, softsign, tanhshrink
+from minigrad.ops.shape import squeeze
+
+__all__ = [
+    "alpha_dropout",
+    "batch_norm",
+    "bilinear",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cosine_embedding_loss",
+    "cosine_similarity",
+    "cross_entropy",
+    "dropout",
+    "dropout2d",
+    "dropout3d",
+    "elu",
+    "elu_",
+    "embedding",
+    "embedding_bag",
+    "glu",
+    "hardshrink",
+    "hardtanh",
+    "hardtanh_",
+    "hinge_embedding_loss",
+    "kl_div",
+    "l1_loss",
+    "leaky_relu",
+    "leaky_relu_",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "margin_ranking_loss",
+    "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
+    "nll_loss",
+    "normalize",
+    "pairwise_distance",
+    "poisson_nll_loss",
+    "prelu",
+    "relu",
+    "relu6",
+    "relu_",
+    "rrelu",
+    "rrelu_",
+    "selu",
+    "sigmoid",
+    "smooth_l1_loss",
+    "soft_margin_loss",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+    "threshold_",
+    "triplet_margin_loss",
+]
 
 
 def _size(x):
@@ -179,7 +248,8 @@ def _kept(array, size, p):
 
 
 def dropout(input, p=0.5, training=False, inplace=False):
-    """dropout(input, p=0.5, training=False, inplace=False): each element is 0 with probability p, else scaled by 1/(1-p).
+    """dropout(input, p=0.5, training=False, inplace=False): each element is 0 with probability p, else scaled by
+    1/(1-p).
 
     The identity unless training, which is False here. Raises ValueError unless 0 <= p <= 1.
     """
@@ -191,12 +261,16 @@ def dropout(input, p=0.5, training=False, inplace=False):
 
 
 def dropout2d(input, p=0.5, training=False, inplace=False):
-    """dropout2d(input, p=0.5, training=False, inplace=False): `dropout` of whole channels, dimensions 0 and 1 of input."""
+    """dropout2d(input, p=0.5, training=False, inplace=False): `dropout` of whole channels, dimensions 0 and 1 of
+    input.
+    """
     return _channel_dropout("dropout2d", input, p, training, inplace)
 
 
 def dropout3d(input, p=0.5, training=False, inplace=False):
-    """dropout3d(input, p=0.5, training=False, inplace=False): `dropout` of whole channels, dimensions 0 and 1 of input."""
+    """dropout3d(input, p=0.5, training=False, inplace=False): `dropout` of whole channels, dimensions 0 and 1 of
+    input.
+    """
     return _channel_dropout("dropout3d", input, p, training, inplace)
 
 
@@ -247,13 +321,17 @@ def _looked_up(name, input, weight, padding_idx, max_norm, norm_type, scale_grad
         raise TypeError(f"{name}: input must be a Variable of a LongTensor, got {type(input).__name__}")
     indices = array_of(input)
     if indices.dtype != np.int64:
-        raise TypeError(f"{name}: input must be a LongTensor of indices, got {type_name(indices)}; convert it with .long()")
+        raise TypeError(
+            f"{name}: input must be a LongTensor of indices, got {type_name(indices)}; convert it with .long()"
+        )
     if indices.ndim > 2:
         raise ValueError(f"{name}: input must have at most 2 dimensions, got size {_size(input)}")
     rows = _size(weight)[0]
     if indices.size and not 0 <= indices.min() <= indices.max() < rows:
         wrong = indices.min() if indices.min() < 0 else indices.max()
-        raise RuntimeError(f"{name}: input must hold indices from 0 to {rows - 1}, one for each row of the table, got {wrong}")
+        raise RuntimeError(
+            f"{name}: input must hold indices from 0 to {rows - 1}, one for each row of the table, got {wrong}"
+        )
     if max_norm is not None:
         _renormalise(weight, indices, max_norm, norm_type)
     return neural.embedding(weight, input, padding_idx, scale_grad_by_freq)
@@ -263,9 +341,9 @@ def embedding(input, embedding_matrix, max_norm=None, norm_type=2, scale_grad_by
     """embedding(input, embedding_matrix, max_norm=None, norm_type=2, scale_grad_by_freq=False, sparse=False):
     row input[i] of the matrix for each i.
 
-    input: a LongTensor of at most 2 dimensions. max_norm: the rows looked up are first scaled, in place, to a norm_type-norm
-    of at most max_norm. scale_grad_by_freq: a row's gradient is divided by how often it was looked up. sparse: accepted;
-    gradients are dense here.
+    input: a LongTensor of at most 2 dimensions. max_norm: the rows looked up are first scaled, in place, to a
+    norm_type-norm of at most max_norm. scale_grad_by_freq: a row's gradient is divided by how often it was looked up.
+    sparse: accepted; gradients are dense here.
 
     Raises TypeError unless input is a LongTensor, RuntimeError for an index outside the matrix.
     """
@@ -276,7 +354,9 @@ def _bag_starts(offsets, count):
     """offsets as an array; ValueError unless they start at 0, do not decrease and stay within `count`."""
     starts = array_of(offsets)
     if starts.ndim != 1 or starts.dtype != np.int64:
-        raise ValueError(f"embedding_bag: offsets must be a 1-D LongTensor, got {type_name(starts)} of size {_size(offsets)}")
+        raise ValueError(
+            f"embedding_bag: offsets must be a 1-D LongTensor, got {type_name(starts)} of size {_size(offsets)}"
+        )
     if starts[0] != 0:
         raise ValueError(f"embedding_bag: offsets must start at 0, the first bag with the first index, got {starts[0]}")
     if starts[-1] > count:
@@ -292,8 +372,8 @@ def embedding_bag(
     """embedding_bag(embedding_matrix, indices, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False,
     mode='mean'): the sum or mean of the matrix's rows in each bag of indices; 0 for an empty bag.
 
-    indices: (bags, size of a bag), or 1-D with offsets, where each bag starts. Raises ValueError if offsets are missing for
-    1-D indices, given for 2-D, or do not start at 0 and increase within the indices.
+    indices: (bags, size of a bag), or 1-D with offsets, where each bag starts. Raises ValueError if offsets are missing
+    for 1-D indices, given for 2-D, or do not start at 0 and increase within the indices.
     """
     if mode not in ("mean", "sum"):
         raise ValueError(f"embedding_bag: mode must be 'mean' or 'sum', got {mode!r}")
@@ -310,7 +390,19 @@ def embedding_bag(
         return vectors.mean(1) if mode == "mean" else vectors.sum(1)
     counts = np.diff(starts, append=size[0])
     bags = like(vectors, np.repeat(np.arange(len(starts)), counts))
-    out = index_add(like(vectors, np.zeros_like(array_of(vectors), shape=(len(starts), _size(vectors)[1]))), 0, bags, vectors)
+    out = index_add(
+        like(vectors, np.zeros_like(array_of(vectors), shape=(len(starts), _size(vectors)[1]))), 0, bags, vectors
+    )
     if mode == "sum":
         return out
     return out * like(vectors, (1 / np.maximum(counts, 1)).astype(array_of(vectors).dtype)[:, None])
+
+
+# ---------------------------------------------------------------- distances
+
+
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """cosine_similarity(x1, x2, dim=1, eps=1e-8): x1 . x2 / max(|x1| |x2|, eps) along dim, without dimensions of size
+    1.
+    """
+    return squeeze(margins.cosine_similarity(x1, x2, dim, eps))

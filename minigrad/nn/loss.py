@@ -83,7 +83,7 @@ class MSELoss(_PairLoss):
 
 
 class SmoothL1Loss(_PairLoss):
-    """SmoothL1Loss(size_average=True, reduce=True): `functional.smooth_l1_loss`, squares near 0 and absolute values away."""
+    """SmoothL1Loss(size_average=True, reduce=True): `functional.smooth_l1_loss`, squares near 0."""
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -165,7 +165,7 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """MarginRankingLoss(margin=0, size_average=True): `functional.margin_ranking_loss`, called (input1, input2, target)."""
+    """MarginRankingLoss(margin=0, size_average=True): `functional.margin_ranking_loss`. Called (x1, x2, target)."""
 
     def __init__(self, margin=0, size_average=True):
         super().__init__(size_average)
@@ -176,7 +176,7 @@ class MarginRankingLoss(_Loss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """CosineEmbeddingLoss(margin=0, size_average=True): `functional.cosine_embedding_loss`, called (input1, input2, target)."""
+    """CosineEmbeddingLoss(margin=0, size_average=True): `functional.cosine_embedding_loss`. Called (x1, x2, y)."""
 
     def __init__(self, margin=0, size_average=True):
         super().__init__(size_average)

@@ -2,8 +2,8 @@
 
 Arrays in, nothing out: the parameter and the optimiser's state change where they are. The functions know neither
 Variables nor groups; `minigrad.optim` calls them once a parameter, by position, with NumPy's warnings off. They use
-operators and NumPy's functions, which hand CuPy arrays to CuPy, and the numbers among their arguments are Python floats,
-so that a float32 array stays float32.
+operators and NumPy's functions, which hand CuPy arrays to CuPy, and the numbers among their arguments are Python
+floats, so that a float32 array stays float32.
 
 A large array is worked through in blocks that fit the processor's cache: the passes of a formula then read main memory
 once instead of once each, and a temporary is never larger than a block.
@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-# 16 Ki elements: five float32 arrays of a block (Adam's) fill about a third of a megabyte, the usual second-level cache.
+# Elements of a block: five float32 arrays (Adam's) fill a third of a megabyte, and second-level caches are larger.
 _BLOCK = 16384
 
 

@@ -13,9 +13,9 @@ class LBFGS(Optimizer):
     """LBFGS(params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-5, tolerance_change=1e-9, history_size=100,
     line_search_fn=None).
 
-    One `step(closure)` makes up to max_iter iterations, calling closure, which must zero the gradients, compute the loss,
-    call backward and return the loss, up to max_eval (default 5 * max_iter // 4) times. With s the step made and y the
-    change of the gradient, iteration k goes along d = -H g, H g computed by the two-loop recursion (Nocedal 1980;
+    One `step(closure)` makes up to max_iter iterations, calling closure, which must zero the gradients, compute the
+    loss, call backward and return the loss, up to max_eval (default 5 * max_iter // 4) times. With s the step made and
+    y the change of the gradient, iteration k goes along d = -H g, H g computed by the two-loop recursion (Nocedal 1980;
     Nocedal and Wright, algorithm 7.4) from H_0 = y.s / y.y and the pairs with y.s > 1e-10:
 
         p <- p + t d,   t = lr; at the very first iteration lr * min(1, 1 / sum |g|)
@@ -73,10 +73,11 @@ class LBFGS(Optimizer):
             start += array.size
 
     def step(self, closure=None):
-        """Iterate; returns the loss before the first iteration, or its Number if the gradient is already small enough."""
+        """Iterate; returns the first loss, or its Number if the gradient is small enough already."""
         if closure is None:
             raise TypeError(
-                "LBFGS: step needs a closure that zeroes the gradients, computes the loss, calls backward and returns it"
+                "LBFGS: step needs a closure that zeroes the gradients, computes the loss, calls backward and returns "
+                "the loss"
             )
         group = self.param_groups[0]
         if group["line_search_fn"] is not None:

@@ -129,7 +129,7 @@ class Optimizer:
         return loss
 
     def _step_group(self, group):
-        """Change each parameter of one group; what `step` of a subclass consists of, unless it defines `step` itself."""
+        """Change each parameter of one group; a subclass defines this, or `step` itself."""
         raise NotImplementedError(f"{type(self).__name__} does not implement step()")
 
     def _gradients(self, group):

@@ -3,8 +3,9 @@
     python tests/golden/make_nn.py
 
 - initial: first weights of layers under one seed (float32, as bits).
-- paths: parameters of a small tanh network after 1, 10 and 100 steps of each optimizer (float64). Where a default changed
-  since 0.3, the value of 0.3 is given explicitly.
+- paths: parameters of a small tanh network after 1, 10 and 100 steps of each optimizer (float64), and how far they
+  move when the start moves by 1e-13 of itself: some paths amplify rounding. Where a default changed since 0.3, the
+  value of 0.3 is given explicitly.
 """
 
 import json
@@ -51,9 +52,9 @@ def network():
     return [w1, b1, w2, b2], rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
 
 
-def path(name, options):
+def path(name, options, shift=0.0):
     start, x, y = network()
-    parameters = [torch.nn.Parameter(torch.tensor(p)) for p in start]
+    parameters = [torch.nn.Parameter(torch.tensor(p * (1 + shift))) for p in start]
     w1, b1, w2, b2 = parameters
     x, y = torch.tensor(x), torch.tensor(y)
     optimizer = getattr(torch.optim, name)(parameters, **options)
@@ -74,6 +75,14 @@ def path(name, options):
     return seen
 
 
+def path_and_spread(name, options):
+    seen, shifted = path(name, options), path(name, options, 1e-13)
+    for k, entry in seen.items():
+        pairs = zip(entry["parameters"], shifted[k]["parameters"])
+        entry["spread"] = max(float(np.abs(np.subtract(p, q)).max()) for p, q in pairs)
+    return seen
+
+
 def initial(make):
     torch.manual_seed(SEED)
     return {name: p.detach().numpy().view(np.int32).tolist() for name, p in make().named_parameters()}
@@ -81,12 +90,14 @@ def initial(make):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    initial_values = {text: initial(make) for text, make in LAYERS.items()}
+    torch.set_default_dtype(torch.float64)  # ASGD keeps its step size in the default type
     start, x, y = network()
     result = {
         "torch": torch.__version__,
         "seed": SEED,
-        "initial": {text: initial(make) for text, make in LAYERS.items()},
+        "initial": initial_values,
         "network": {"parameters": [p.tolist() for p in start], "x": x.tolist(), "y": y.tolist()},
-        "paths": [{"optimizer": n, "options": o, "after": path(n, o)} for n, o in OPTIMIZERS],
+        "paths": [{"optimizer": n, "options": o, "after": path_and_spread(n, o)} for n, o in OPTIMIZERS],
     }
     pathlib.Path(__file__).with_name("nn.json").write_text(json.dumps(result) + "\n")

@@ -190,7 +190,7 @@ def test_state_dict_holds_the_very_tensors():
     assert state["first.weight"] is net.first.weight.data
     assert state["seen"] is net.seen
     assert net.state_dict(keep_vars=True)["scale"] is net.scale
-    assert list(net.state_dict(prefix="a."))[0] == "a.scale"
+    assert next(iter(net.state_dict(prefix="a."))) == "a.scale"
 
 
 def test_load_state_dict_copies():
@@ -211,7 +211,7 @@ def test_load_state_dict_errors_change_nothing():
     full = Net().state_dict()
     with pytest.raises(KeyError, match="unexpected key 'extra'"):
         net.load_state_dict({**full, "extra": torch.ones(1)})
-    with pytest.raises(KeyError, match="missing keys in state_dict: 'last.bias'"):
+    with pytest.raises(KeyError, match=r"missing keys in state_dict: 'last\.bias'"):
         net.load_state_dict({k: v for k, v in full.items() if k != "last.bias"})
     with pytest.raises(RuntimeError, match=r"first.weight: its size in the model is \(3, 2\).*\(2, 3\)"):
         net.load_state_dict({**full, "first.weight": torch.ones(2, 3)})

@@ -38,8 +38,8 @@ def _hooks(module, name):
 def weight_norm(module, name="weight", dim=0):
     """Replace the parameter `name` of `module` by ``name_g``, its norm, and ``name_v``, its direction; returns module.
 
-    w = g v / |v| is computed anew before each forward. dim: the norm is taken over all other dimensions (so 0 gives each
-    output of a Linear its own); None: over all, one number.
+    w = g v / |v| is computed anew before each forward. dim: the norm is taken over all other dimensions (so 0 gives
+    each output of a Linear its own); None: over all, one number.
 
     Raises ValueError if module has no parameter `name`, or it is normalised already.
 
