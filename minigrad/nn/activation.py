@@ -148,7 +148,7 @@ class Tanh(_Plain):
 
 
 class ELU(_Plain):
-    """ELU(alpha=1.0, inplace=False): x where x > 0, else alpha (exp(x) - 1). Clevert, Unterthiner, Hochreiter (2016)."""
+    """ELU(alpha=1.0, inplace=False): x where x > 0, else alpha (exp(x) - 1). Clevert et al. (2016)."""
 
     def __init__(self, alpha=1.0, inplace=False):
         super().__init__()
@@ -252,7 +252,7 @@ class Softshrink(_Plain):
 
 
 class PReLU(_Plain):
-    """PReLU(num_parameters=1, init=0.25): x where x > 0, else a x with a learned a, one in all or one a channel (dim 1).
+    """PReLU(num_parameters=1, init=0.25): x where x > 0, else a x with a learned a, one, or one a channel (dim 1).
 
     Do not combine with weight decay, which would pull a to 0. He, Zhang, Ren, Sun (2015).
     """
