@@ -1,0 +1,615 @@
+"""Operations that pick elements by index arrays or masks, and those that write to such places.
+
+Every way of naming places by a LongTensor - rows along a dimension (`index_select`), one place per element (`gather`), flat
+numbers (`take`), several indexers side by side (`x[[0, 1], [2, 0]]`) - comes down to an index tuple for NumPy. `Places` makes
+the same five operations of each: read there, write there, fill there, add there, and the adjoint of reading. They are one
+another's derivatives, so all can be differentiated any number of times.
+
+Indexing with square brackets is in `subscript`.
+"""
+
+import math
+
+import numpy as np
+
+from minigrad._core import Operation, Tensor, Variable, array_of, like
+from minigrad.ops.elementwise import _flat_fallback, cast, keep
+from minigrad.ops.shape import index as basic_index
+from minigrad.ops.shape import place, reshape, size_of, sum_to_size, wrap_dim
+from minigrad.ops.table import ALL, S, T, row
+
+LONG = np.dtype(np.int64)
+
+
+def raw(x):
+    """The array of a Tensor or Variable; an array as it is."""
+    return array_of(x) if isinstance(x, (Tensor, Variable)) else x
+
+
+def check_bounds(name, where, limit, what):
+    """Refuse entries of the index array `where` outside [0, limit)."""
+    # Read as unsigned, a negative number is a huge one: a single comparison finds both kinds.
+    if where.size and where.view(np.uint64).max() >= limit:
+        wrong = where[(where < 0) | (where >= limit)].reshape(-1)[0]
+        raise RuntimeError(f"{name}: index {int(wrong)} is out of range for {what}: indices go from 0 to {limit - 1}")
+
+
+def check_index(name, value, argument="index"):
+    """Refuse what is not a LongTensor (or a Variable of one)."""
+    if not isinstance(value, (Tensor, Variable)):
+        if isinstance(value, np.ndarray) and value.dtype == LONG:  # in a formula
+            return value
+        raise TypeError(f"{name}: {argument} must be a LongTensor, got {type(value).__name__}")
+    dtype = array_of(value).dtype
+    if dtype != LONG:
+        error = RuntimeError if isinstance(value, Variable) else TypeError
+        raise error(f"{name}: {argument} must be a LongTensor, got one of {dtype}; convert it with .long()")
+    return value
+
+
+def add_at(x, where, source):
+    """x (changed) with source added at the places `where`; a place named twice gets both."""
+    np.add.at(x, where, source)
+    return x
+
+
+class Places:
+    """The operations of one way to name places. `locate(index, dim, size)` gives the index tuple into arrays of `size`."""
+
+    def __init__(self, name, locate):
+        def write(x, where, value):
+            out = x.copy()
+            out[where] = value
+            return out
+
+        def winners(index, dim, size, got):
+            """Where a place is named more than once, the last value stays: 1 for it, 0 for the others."""
+            where, numbers = locate(index, dim, size), np.arange(got.size, like=got).reshape(got.shape)
+            marks = np.zeros_like(numbers, shape=size)
+            marks[where] = numbers
+            return marks[where] == numbers
+
+        def written(g, index, dim, x_size, source_size):
+            got = self.read(g, index, dim)
+            return sum_to_size(
+                keep(got, like(g, winners(raw(index), dim, x_size, raw(got)).view(np.uint8))), source_size
+            )
+
+        self.read = Operation(
+            name, lambda x, index, dim: x[locate(index, dim, x.shape)], "x index", "dim", indices="index",
+            derivatives={"x": lambda g, index, dim, x_size: self.spread(g, index, dim, x_size)},
+        )  # fmt: skip
+        self.spread = Operation(
+            f"{name}_spread",
+            lambda x, index, dim, size: add_at(np.zeros_like(x, shape=size), locate(index, dim, size), x),
+            "x index", "dim size", indices="index",
+            derivatives={"x": lambda g, index, dim: self.read(g, index, dim)},
+        )  # fmt: skip
+        self.add = Operation(
+            f"{name}_add", lambda x, index, source, dim: add_at(x.copy(), locate(index, dim, x.shape), source),
+            "x index source", "dim", indices="index",
+            derivatives={"x": lambda g: g, "source": lambda g, index, dim, source_size:
+                         sum_to_size(self.read(g, index, dim), source_size)},
+        )  # fmt: skip
+        self.write = Operation(
+            f"{name}_copy", lambda x, index, source, dim: write(x, locate(index, dim, x.shape), source),
+            "x index source", "dim", indices="index",
+            derivatives={"x": lambda g, index, dim: self.fill(g, index, dim, 0), "source": written},
+        )  # fmt: skip
+        self.fill = Operation(
+            f"{name}_fill", lambda x, index, dim, value: write(x, locate(index, dim, x.shape), value),
+            "x index", "dim value", indices="index",
+            derivatives={"x": lambda g, index, dim: self.fill(g, index, dim, 0)},
+        )  # fmt: skip
+
+
+def _rows(index, dim, size):
+    return (slice(None),) * dim + (index,)
+
+
+def _elements(index, dim, size):
+    """Grids that keep every coordinate but the one along dim, which comes from index."""
+    grids = []
+    for k, count in enumerate(index.shape):
+        shape = [1] * index.ndim
+        shape[k] = count
+        grids.append(index if k == dim else np.arange(count, like=index).reshape(shape))
+    return tuple(grids)
+
+
+def _flat(index, dim, size):
+    return np.unravel_index(index + (index < 0) * math.prod(size), size)
+
+
+rows = Places("index_select", _rows)
+elements = Places("gather", _elements)
+flat_places = Places("take", _flat)
+# The index tuple itself stands in for dim. The argument `index` is None, or a Variable whose volatility must spread.
+tuples = Places("index", lambda index, where, size: where)
+
+
+def check_number(name, value, x):
+    """Refuse a value that elements of x cannot hold."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name}: the value must be a number, got {type(value).__name__}")
+    if isinstance(value, float) and raw(x).dtype.kind in "iu":
+        raise TypeError(
+            f"{name}: an integer tensor takes whole numbers only, got {value}; convert the tensor first with .float()"
+        )
+    if raw(x).dtype.kind in "iu":
+        limits = np.iinfo(raw(x).dtype)
+        if not limits.min <= value <= limits.max:
+            raise RuntimeError(f"{name}: {value} is out of the type's range, {limits.min} to {limits.max}")
+    return value
+
+
+# ---------------------------------------------------------------- rows along a dimension
+
+
+def _row_index(name, input, dim, index):
+    size = size_of(input)
+    dim = wrap_dim(dim, len(size), f"{name}: dim")
+    where = raw(check_index(name, index))
+    if where.ndim != 1:
+        raise RuntimeError(f"{name}: index must have 1 dimension, got size {tuple(where.shape)}")
+    check_bounds(name, where, size[dim], f"dimension {dim} of size {size[dim]}")
+    return dim
+
+
+def _row_source(name, input, dim, index, source):
+    if not isinstance(source, (Tensor, Variable)):
+        raise TypeError(f"{name}: source must be a tensor, got {type(source).__name__}")
+    size, got = size_of(input), size_of(source)
+    wanted = size[:dim] + size_of(index) + size[dim + 1 :]
+    if wanted == got:
+        return source
+    if math.prod(wanted) != math.prod(got):
+        raise RuntimeError(f"{name}: source must have size {wanted} (input {size}, with the {wanted[dim]} indices in dimension {dim}), "
+                           f"got {got}")  # fmt: skip
+    return reshape(source, wanted)
+
+
+def index_select(input, dim, index):
+    """index_select(input, dim, index): the slices of input along dim that the 1-D LongTensor index names, as a copy.
+
+    out[i][j]... = input[index[i]][j]... for dim 0. Raises RuntimeError for indices out of range.
+    """
+    return rows.read(input, index, _row_index("index_select", input, dim, index))
+
+
+def index_add(input, dim, index, source):
+    """index_add(input, dim, index, source): input with slice k of source added to slice index[k] along dim."""
+    dim = _row_index("index_add", input, dim, index)
+    return rows.add(input, index, _row_source("index_add", input, dim, index, source), dim)
+
+
+def index_copy(input, dim, index, source):
+    """index_copy(input, dim, index, source): input with slice index[k] along dim replaced by slice k of source."""
+    dim = _row_index("index_copy", input, dim, index)
+    return rows.write(input, index, _row_source("index_copy", input, dim, index, source), dim)
+
+
+def index_fill(input, dim, index, value):
+    """index_fill(input, dim, index, value): input with the slices that index names along dim set to the number value."""
+    dim = _row_index("index_fill", input, dim, index)
+    return rows.fill(input, index, dim, check_number("index_fill", value, input))
+
+
+def _I(*values):
+    return T(len(values), values=list(values), dtype="int64")
+
+
+_LONG_ONLY = (TypeError, RuntimeError)
+row(
+    "index_select", index_select,
+    [S(T(3, 4), 0, _I(2, 0, 2)), S(T(3, 4), 1, _I(3)), S(T(2, 3, 2), -2, _I(1, 1)), S(T(1), 0, _I(0)), S(T(4), 0, _I(3, 1))],
+    [(S(T(3, 4), 0, _I(3)), RuntimeError, "index 3 is out of range for dimension 0 of size 3"),
+     (S(T(3, 4), 0, _I(-1)), RuntimeError, "index -1 is out of range"),
+     (S(T(3, 4), 0, T(2, values=[0, 1], dtype="int32")), _LONG_ONLY, "must be a LongTensor"),
+     (S(T(3, 4), 0, [0, 1]), TypeError, "must be a LongTensor, got list"),
+     (S(T(3, 4), 0, T(1, 2, values=[[0, 1]], dtype="int64")), RuntimeError, "1 dimension"),
+     (S(T(3, 4), 2, _I(0)), RuntimeError, "from -2 to 1")], types=ALL,
+)  # fmt: skip
+row(
+    "index_add", index_add,
+    [S(T(3, 4), 0, _I(2, 0, 2), T(3, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [(S(T(3, 4), 0, _I(0, 1), T(2, 3)), RuntimeError, "source must have size (2, 4)"),
+     (S(T(3, 4), 0, _I(5), T(1, 4)), RuntimeError, "out of range"),
+     (S(T(3, 4), 0, _I(0), 1), TypeError, "source must be a tensor")],
+    types=ALL, exported=(), in_place=True,
+)  # fmt: skip
+row(
+    "index_copy", index_copy,
+    [S(T(3, 4), 0, _I(2, 0), T(2, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [(S(T(3, 4), 0, _I(0, 1), T(2, 3)), RuntimeError, "source must have size (2, 4)")],
+    types=ALL, exported=(), in_place=True,
+)  # fmt: skip
+row(
+    "index_fill", index_fill,
+    [S(T(3, 4), 0, _I(2, 0), 2), S(T(3, 4), -1, _I(3), 1), S(T(1), 0, _I(0), 3)],
+    [(S(T(3, 4), 0, _I(0, 3), 1), RuntimeError, "out of range"), (S(T(3, 4), 0, _I(0), "a"), TypeError, "must be a number")],
+    types=ALL, exported=(), in_place=True,
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- one place per element
+
+
+def _element_index(name, input, dim, index):
+    size, where = size_of(input), raw(check_index(name, index))
+    dim = wrap_dim(dim, len(size), f"{name}: dim")
+    if where.ndim != len(size):
+        raise RuntimeError(
+            f"{name}: index must have as many dimensions as input of size {size}, got size {tuple(where.shape)}"
+        )
+    for k, (have, limit) in enumerate(zip(where.shape, size)):
+        if k != dim and have > limit:
+            raise RuntimeError(f"{name}: index of size {tuple(where.shape)} is larger than input of size {size} in dimension {k}; "
+                               f"only dimension {dim} may be longer")  # fmt: skip
+    check_bounds(name, where, size[dim], f"dimension {dim} of size {size[dim]}")
+    return dim
+
+
+def _element_source(name, index, source):
+    if not isinstance(source, (Tensor, Variable)):
+        raise TypeError(
+            f"{name}: source must be a tensor{' or a number' * (name == 'scatter')}, got {type(source).__name__}"
+        )
+    wanted, got = size_of(index), size_of(source)
+    if wanted == got:
+        return source
+    if len(wanted) != len(got) or any(w > h for w, h in zip(wanted, got)):
+        raise RuntimeError(f"{name}: source must be at least as large as index, of size {wanted}, got size {got}")
+    return basic_index(source, tuple(slice(0, w) for w in wanted))
+
+
+def gather(input, dim, index):
+    """gather(input, dim, index): out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, ...
+
+    index: LongTensor with as many dimensions as input; the result has its size.
+    """
+    return elements.read(input, index, _element_index("gather", input, dim, index))
+
+
+def scatter(input, dim, index, source):
+    """scatter(input, dim, index, source): input with out[index[i][j]][j] = source[i][j] for dim 0, and so on.
+
+    source: a tensor at least as large as index, or a number. Where a place is named twice, the last value stays.
+    """
+    dim = _element_index("scatter", input, dim, index)
+    if isinstance(source, (int, float, np.generic)):
+        return elements.fill(input, index, dim, check_number("scatter", source, input))
+    return elements.write(input, index, _element_source("scatter", index, source), dim)
+
+
+def scatter_add(input, dim, index, source):
+    """scatter_add(input, dim, index, source): input with source[i][j] added to out[index[i][j]][j] for dim 0, and so on."""
+    dim = _element_index("scatter_add", input, dim, index)
+    return elements.add(input, index, _element_source("scatter_add", index, source), dim)
+
+
+_GRID = T(2, 3, values=[[0, 1, 1], [2, 0, 1]], dtype="int64")
+_ONE_EACH = T(3, 1, values=[[1], [0], [3]], dtype="int64")
+row(
+    "gather", gather,
+    [S(T(3, 3), 0, _GRID), S(T(3, 4), 1, _ONE_EACH), S(T(3, 4), -1, _ONE_EACH), S(T(4), 0, _I(3, 3, 0)), S(T(1), 0, _I(0))],
+    [(S(T(3, 4), 1, T(3, 1, values=[[1], [0], [4]], dtype="int64")), RuntimeError, "index 4 is out of range for dimension 1"),
+     (S(T(3, 4), 1, _I(0)), RuntimeError, "as many dimensions"),
+     (S(T(2, 4), 1, _ONE_EACH), RuntimeError, "larger than input of size (2, 4) in dimension 0"),
+     (S(T(3, 4), 1, T(3, 1)), _LONG_ONLY, "must be a LongTensor")], types=ALL,
+)  # fmt: skip
+row(
+    "scatter", scatter,
+    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(3, 4), -1, _ONE_EACH, 1), S(T(4), 0, _I(1, 1), T(2)),
+     S(T(1), 0, _I(0), T(1))],
+    [(S(T(3, 4), 1, _ONE_EACH, T(2, 1)), RuntimeError, "at least as large as index"),
+     (S(T(3, 4), 1, _ONE_EACH, [1]), TypeError, "tensor or a number")], types=ALL, exported=(), in_place=True,
+)  # fmt: skip
+row(
+    "scatter_add", scatter_add,
+    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [(S(T(3, 4), 1, _ONE_EACH, T(2, 1)), RuntimeError, "at least as large as index"),
+     (S(T(3, 4), 1, _ONE_EACH, 1), TypeError, "source must be a tensor")], types=ALL, exported=(), in_place=True,
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- places by flat number
+
+
+def _flat_index(name, input, index):
+    where, count = raw(check_index(name, index)), math.prod(size_of(input))
+    wrong = where[(where < -count) | (where >= count)]
+    if wrong.size:
+        raise RuntimeError(f"{name}: index {int(wrong.reshape(-1)[0])} is out of range for {count} elements: indices go from "
+                           f"{-count} to {count - 1}")  # fmt: skip
+    return index
+
+
+def take(input, index):
+    """take(input, index): out[i] = element number index[i] of input read in order; negatives count from the end.
+
+    The result has index's size.
+    """
+    return flat_places.read(input, _flat_index("take", input, index), None)
+
+
+def put(input, index, source, accumulate=False):
+    """put(input, index, source, accumulate=False): input with its element number index[i] set to source[i].
+
+    accumulate: add instead. source: as many elements as index.
+    """
+    index = _flat_index("put", input, index)
+    if not isinstance(source, (Tensor, Variable)):
+        raise TypeError(f"put: source must be a tensor, got {type(source).__name__}")
+    if math.prod(size_of(source)) != math.prod(size_of(index)):
+        raise RuntimeError(f"put: source must have as many elements as index, {math.prod(size_of(index))}, "
+                           f"got size {size_of(source)}")  # fmt: skip
+    source = reshape(source, size_of(index))
+    return (flat_places.add if accumulate else flat_places.write)(input, index, source, None)
+
+
+row(
+    "take", take, [S(T(3, 4), _I(0, 5, -1)), S(T(3, 4), T(2, 2, values=[[0, 11], [-12, 3]], dtype="int64")), S(T(1), _I(0))],
+    [(S(T(3, 4), _I(12)), RuntimeError, "index 12 is out of range for 12 elements"),
+     (S(T(3, 4), _I(-13)), RuntimeError, "index -13 is out of range")], types=ALL,
+)  # fmt: skip
+row(
+    "put", put,
+    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True), S(T(3, 4), _I(1, 1), T(2, 1)), S(T(1), _I(0), T(1))],
+    [(S(T(3, 4), _I(0, 1), T(3)), RuntimeError, "as many elements as index, 2")], types=ALL, exported=(), in_place=True,
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- masks
+
+
+def check_mask(name, mask):
+    """Refuse what is not a ByteTensor (or a Variable of one)."""
+    if not isinstance(mask, (Tensor, Variable)):
+        raise TypeError(f"{name}: mask must be a ByteTensor, got {type(mask).__name__}")
+    if array_of(mask).dtype != np.uint8:
+        error = RuntimeError if isinstance(mask, Variable) else TypeError
+        raise error(f"{name}: mask must be a ByteTensor (as a comparison gives), got one of {array_of(mask).dtype}; "
+                    "convert it with .byte()")  # fmt: skip
+    return mask
+
+
+def _spread_mask(x, mask):
+    """The mask at x's size; ValueError, which the rescue explains, if it does not broadcast."""
+    return np.broadcast_to(mask, x.shape) != 0
+
+
+def _masked_pair(x, mask):
+    size = np.broadcast_shapes(x.shape, mask.shape)
+    return np.broadcast_to(x, size), np.broadcast_to(mask, size) != 0
+
+
+def _pick_masked(x, mask):
+    x, mask = _masked_pair(x, mask)
+    return x[mask]
+
+
+def _place_masked(x, mask, size):
+    out = np.zeros_like(x, shape=np.broadcast_shapes(size, mask.shape))
+    out[_spread_mask(out, mask)] = x
+    return sum_to_size(out, size)
+
+
+def _write_masked(x, mask, source):
+    out, mask = x.copy(), _spread_mask(x, mask)
+    count = int(np.count_nonzero(mask))
+    if source.size < count:
+        raise RuntimeError(f"masked_scatter: source has {source.size} elements, but the mask picks {count}")
+    out[mask] = source.reshape(-1)[:count]
+    return out
+
+
+def _unused_as_zeros(g, size):
+    """The gradient of the first elements of a source of `size`, of which the rest were not used."""
+    count, total = size_of(g)[0], math.prod(size)
+    return reshape(g if count == total else place(g, (slice(0, count),), (total,)), size)
+
+
+_masked_select = Operation(
+    "masked_select", _pick_masked, "x mask", indices="mask", rescue=_flat_fallback,
+    derivatives={"x": lambda g, mask, x_size: place_masked(g, mask, x_size)},
+)  # fmt: skip
+place_masked = Operation(
+    "place_masked",
+    _place_masked,
+    "x mask",
+    "size",
+    indices="mask",
+    derivatives={"x": lambda g, mask: _masked_select(g, mask)},
+)
+_masked_fill = Operation(
+    "masked_fill", lambda x, mask, value: np.where(_spread_mask(x, mask), value, x).astype(x.dtype, copy=False),
+    "x mask value", indices="mask", rescue=_flat_fallback, derivatives={"x": lambda g, mask: _masked_fill(g, mask, 0)},
+)  # fmt: skip
+_masked_scatter = Operation(
+    "masked_scatter", _write_masked, "x mask source", indices="mask",
+    derivatives={"x": lambda g, mask: _masked_fill(g, mask, 0),
+                 "source": lambda g, mask, source_size: _unused_as_zeros(_masked_select(g, mask), source_size)},
+)  # fmt: skip
+
+
+def masked_select(input, mask):
+    """masked_select(input, mask): the elements of input where the ByteTensor mask is not 0, in order, in one dimension.
+
+    input and mask are broadcast.
+    """
+    return _masked_select(input, check_mask("masked_select", mask))
+
+
+def masked_fill(input, mask, value):
+    """masked_fill(input, mask, value): input with the number value where mask (broadcast to input) is not 0."""
+    return _masked_fill(input, check_mask("masked_fill", mask), check_number("masked_fill", value, input))
+
+
+def masked_scatter(input, mask, source):
+    """masked_scatter(input, mask, source): input with elements of source, in order, where mask is not 0.
+
+    Raises RuntimeError if source has too few elements.
+    """
+    if not isinstance(source, (Tensor, Variable)):
+        raise TypeError(f"masked_scatter: source must be a tensor, got {type(source).__name__}")
+    mask, size = check_mask("masked_scatter", mask), size_of(input)
+    if math.prod(size_of(mask)) == math.prod(size):
+        mask = reshape(mask, size)
+    try:
+        np.broadcast_shapes(size_of(mask), size)
+    except ValueError as error:
+        raise RuntimeError(
+            f"masked_scatter: a mask of size {size_of(mask)} does not broadcast to input's size {size}"
+        ) from error
+    return _masked_scatter(input, mask, source)
+
+
+_MASK = T(3, 4, values=[[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 0, 1]], dtype="uint8")
+_MASK_ROW = T(4, values=[0, 1, 1, 0], dtype="uint8")
+row(
+    "masked_select", masked_select,
+    [S(T(3, 4), _MASK), S(T(3, 4), _MASK_ROW), S(T(4), _MASK), S(T(1), T(1, values=[1], dtype="uint8"))],
+    [(S(T(3, 4), T(3, 4, dtype="int64")), _LONG_ONLY, "mask must be a ByteTensor"), (S(T(3, 4), [1, 0]), TypeError, "got list"),
+     (S(T(3, 5), _MASK_ROW), RuntimeError, "do not broadcast")], types=ALL,
+)  # fmt: skip
+row(
+    "masked_fill", masked_fill,
+    [S(T(3, 4), _MASK, 2), S(T(3, 4), _MASK_ROW, 1), S(T(1), T(1, values=[1], dtype="uint8"), 3)],
+    [(S(T(3, 5), _MASK_ROW, 1), RuntimeError, "do not broadcast"), (S(T(3, 4), _MASK, "x"), TypeError, "must be a number"),
+     (S(T(4, dtype="int64"), _MASK_ROW, 1.5), TypeError, "whole numbers")], types=ALL, exported=(), in_place=True,
+)  # fmt: skip
+row(
+    "masked_scatter", masked_scatter,
+    [S(T(3, 4), _MASK, T(5)), S(T(3, 4), _MASK_ROW, T(3, 3)), S(T(1), T(1, values=[1], dtype="uint8"), T(1))],
+    [(S(T(3, 4), _MASK, T(4)), RuntimeError, "source has 4 elements, but the mask picks 5"),
+     (S(T(3, 5), _MASK_ROW, T(9)), RuntimeError, "does not broadcast")], types=ALL, exported=(), in_place=True,
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- where the elements are
+
+
+def _nonzero(x):
+    found = np.argwhere(x)
+    return found if found.size else found.reshape(0)
+
+
+_coordinates = Operation("nonzero", _nonzero, "x")
+
+
+def nonzero(input):
+    """nonzero(input): LongTensor with one row of coordinates for each element that is not 0; empty if there is none."""
+    return _coordinates(input)
+
+
+row(
+    "nonzero", nonzero,
+    [S(T(3, 4, low=-1, high=1)), S(T(4, values=[0, 1, 0, 2])), S(T(1, values=[0]))], types=ALL, order=0,
+    why="its result is a table of indices",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- sliding windows
+
+
+def _windows(x, dim, size, step):
+    seen = np.lib.stride_tricks.sliding_window_view(x, size, axis=dim, writeable=True)
+    return seen[(slice(None),) * dim + (slice(None, None, step),)]
+
+
+def _add_windows(x, dim, size, step, input_size):
+    out = np.zeros_like(x, shape=input_size)
+    for k in range(x.shape[dim]):  # windows overlap, so one after the other
+        part = out[(slice(None),) * dim + (slice(k * step, k * step + size),)]
+        part += np.moveaxis(x[(slice(None),) * dim + (k,)], -1, dim)
+    return out
+
+
+_unfold = Operation(
+    "unfold", _windows, "x", "dim size step", view=True,
+    derivatives={"x": lambda g, dim, size, step, x_size: fold(g, dim, size, step, x_size)},
+)  # fmt: skip
+fold = Operation(
+    "fold", _add_windows, "x", "dim size step input_size",
+    derivatives={"x": lambda g, dim, size, step: _unfold(g, dim, size, step)},
+)  # fmt: skip
+
+
+def unfold(input, dim, size, step):
+    """unfold(input, dim, size, step): a view of the windows of `size` elements along dim, one each `step` elements.
+
+    Dimension dim counts the windows, (input.size(dim) - size) // step + 1 of them; a new last dimension runs inside them.
+    """
+    full = size_of(input)
+    dim = wrap_dim(dim, len(full), "unfold: dim")
+    if not 1 <= size <= full[dim]:
+        raise RuntimeError(f"unfold: size must be from 1 to {full[dim]}, the size of dimension {dim}, got {size}")
+    if step < 1:
+        raise RuntimeError(f"unfold: step must be positive, got {step}")
+    return _unfold(input, dim, size, step)
+
+
+row(
+    "unfold", unfold, [S(T(7), 0, 3, 2), S(T(3, 5), -1, 2, 1), S(T(5, 2), 0, 2, 3), S(T(2, 3, 2), 1, 3, 1), S(T(1), 0, 1, 1)],
+    [(S(T(3), 0, 4, 1), RuntimeError, "size must be from 1 to 3"), (S(T(3), 0, 2, 0), RuntimeError, "step must be positive")],
+    types=ALL, exported=(),
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- whole values
+
+
+def _copied(x, source):
+    return np.broadcast_to(source, x.shape).astype(x.dtype)
+
+
+copy_values = Operation(
+    "copy", _copied, "x source", derivatives={"source": lambda g, source_size: sum_to_size(g, source_size)},
+    rescue=_flat_fallback,
+)  # fmt: skip
+
+
+def copy(input, src, broadcast=True):
+    """copy(input, src, broadcast=True): the values of src, converted to input's type and broadcast to its size.
+
+    What `copy_` writes. Equal element counts are enough, with a warning, where sizes do not broadcast.
+    """
+    if not isinstance(src, (Tensor, Variable)):
+        raise TypeError(f"copy_: src must be a tensor, got {type(src).__name__}")
+    mine, its = raw(input), raw(src)
+    if not broadcast and mine.size != its.size:
+        raise RuntimeError(
+            f"copy_: without broadcasting, src must have {mine.size} elements as the target, got size {its.shape}"
+        )
+    return copy_values(input, src if its.dtype == mine.dtype else cast(src, mine.dtype))
+
+
+_fill = Operation("fill", lambda x, value: np.full_like(x, value, order="C"), "x", "value")
+
+
+def fill(input, value):
+    """fill(input, value): a tensor of input's size and type with every element `value`. What `fill_` writes."""
+    return _fill(input, check_number("fill_", value, input))
+
+
+def zero(input):
+    """zero(input): zeros of input's size and type. What `zero_` writes."""
+    return _fill(input, 0)
+
+
+row(
+    "copy", copy, [S(T(3, 4, grad=False), T(3, 4)), S(T(3, 4, grad=False), T(4)), S(T(3, 4, grad=False), T(3, 1)), S(T(1, grad=False), T(1))],
+    [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"), (S(T(3, 4), 1), TypeError, "src must be a tensor")],
+    types=ALL, method=False, exported=(), in_place=True,
+)  # fmt: skip
+row(
+    "fill", fill, [S(T(3, 4), 2), S(T(1), 3)], [(S(T(3, dtype="int64"), 1.5), TypeError, "whole numbers")],
+    types=ALL, order=0, why="the result does not depend on the input", method=False, exported=(), in_place=True,
+)  # fmt: skip
+row(
+    "zero", zero, [S(T(3, 4)), S(T(1))], types=ALL, order=0, why="the result does not depend on the input", method=False,
+    exported=(), in_place=True,
+)  # fmt: skip
