@@ -13,6 +13,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 DEBUG = os.environ.get("MINIGRAD_DEBUG", "0") == "1"
 
@@ -80,6 +81,9 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def build_extension(self, extension):
+        parts = [*extension.sources, *extension.depends]
+        if not self.force and not newer_group(parts, self.get_ext_fullpath(extension.name), "newer"):
+            return
         for name, features in INSTRUCTION_SETS.items() if extension.name in KERNELS else ():
             extension.extra_objects += self.compiler.compile(
                 [KERNELS[extension.name]],

@@ -179,6 +179,7 @@ row("view_as", view_as, [S(T(2, 3), T(3, 2, grad=False)), S(T(1), T(1, 1, grad=F
 row(
     "permute", permute, [S(T(2, 3, 4), 2, 0, 1), S(T(3, 1), 1, 0), S(T(2, 3), -1, 0)],
     [(S(T(2, 3), 0, 0), RuntimeError, "each of the 2 dimensions once")], types=ALL, exported=(),
+    oracle=lambda torch, x, *dims: x.permute(*dims),
 )  # fmt: skip
 row(
     "transpose", transpose, [S(T(2, 3, 4), 0, 2), S(T(2, 3), -1, 0), S(T(1), 0, 0)],

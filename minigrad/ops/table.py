@@ -91,7 +91,8 @@ class Row:
     """name; function(input, ...); samples; errors; types; order of differentiation (why: the reason if below 2).
 
     levels: "TV" for Tensors and Variables. contiguous: refuses other memory layouts. method: installed on both classes. in_place: also as `name_`. function_of:
-    where the function is exported ("torch", "functional" or both). compare: name of the same thing in today's PyTorch.
+    where the function is exported ("torch", "functional" or both). oracle: the same thing in today's PyTorch: None (of the same
+    name), a dotted name, an expression of (torch, *args), or `no_oracle(why)`.
     """
 
     name: str
@@ -106,11 +107,22 @@ class Row:
     in_place: bool = False
     exported: tuple[str, ...] = ("torch",)
     contiguous: bool = False
-    oracle: Callable | str | None = None
+    oracle: Callable | str | NoOracle | None = None
 
     @property
     def doc(self) -> str:
         return getattr(self.function, "__doc__", None) or ""
+
+
+@dataclass(frozen=True)
+class NoOracle:
+    """A row that today's PyTorch has nothing equal to, and why."""
+
+    why: str
+
+
+def no_oracle(why: str) -> NoOracle:
+    return NoOracle(why)
 
 
 table: dict[str, Row] = {}
