@@ -23,7 +23,7 @@ from minigrad.ops.recurrent_reference import (
     stacked,
 )
 from minigrad.ops.shape import cat, index, reshape, size_of
-from minigrad.ops.table import S, T, row
+from minigrad.ops.table import S, T, no_oracle, row
 
 CELLS = {"RNN_TANH": rnn_tanh_cell, "RNN_RELU": rnn_relu_cell, "LSTM": lstm_cell, "GRU": gru_cell}
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
@@ -260,6 +260,19 @@ def _step_samples(kind):
     ], [(S(T(2, 5), *states, *weights, None, None), ValueError, _REFUSED_WIDTH)]
 
 
+def _torch_step(kind):
+    def peer(torch, x, *rest):
+        step = getattr(torch, f"{kind.lower()}_cell")
+        return step(x, rest[:2], *rest[2:]) if kind == "LSTM" else step(x, *rest)
+
+    return peer
+
+
 for _kind in CELLS:
-    row(LAYERS[_kind].name, LAYERS[_kind], *_layer_samples(_kind), method=False, exported=())
-    row(STEPS[_kind].name, STEPS[_kind], *_step_samples(_kind), method=False, exported=())
+    row(
+        LAYERS[_kind].name, LAYERS[_kind], *_layer_samples(_kind), method=False, exported=(),
+        oracle=no_oracle("its layers are modules, and compared as such"),
+    )  # fmt: skip
+    row(
+        STEPS[_kind].name, STEPS[_kind], *_step_samples(_kind), method=False, exported=(), oracle=_torch_step(_kind)
+    )  # fmt: skip
