@@ -22,7 +22,7 @@ from minigrad.ops.recurrent_reference import (
     rnn_tanh_cell,
     stacked,
 )
-from minigrad.ops.shape import cat, index, reshape, size_of
+from minigrad.ops.shape import _cat, index, reshape, size_of
 from minigrad.ops.table import S, T, no_oracle, row
 
 CELLS = {"RNN_TANH": rnn_tanh_cell, "RNN_RELU": rnn_relu_cell, "LSTM": lstm_cell, "GRU": gru_cell}
@@ -39,11 +39,12 @@ def runs_fused(x):
 
 
 def _layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
-    rows = x if x.ndim == 2 else x.reshape(-1, x.shape[2])
+    plain = x.ndim == 3
+    rows = x.reshape(-1, x.shape[2]) if plain else x
     h, hn, cn, saved = kernels.layer_forward(
         kind, rows, h0[0], None if c0 is None else c0[0], w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse
     )
-    return h if x.ndim == 2 else h.reshape(*x.shape[:2], -1), hn[None], None if cn is None else cn[None], saved
+    return h.reshape(x.shape[0], x.shape[1], -1) if plain else h, hn[None], None if cn is None else cn[None], saved
 
 
 def _layer_backward(kind, saved, d_out, d_hn, d_cn, x, needs):
@@ -172,8 +173,8 @@ def recurrent_step(kind, x, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
 
 def zero_state(x, batch, hidden_size):
     """Zeros (1, batch, hidden_size) of x's type, at its level."""
-    array = array_of(x)
-    return like(x, np.zeros_like(array, shape=(1, batch, hidden_size)))
+    array, size = array_of(x), (1, batch, hidden_size)
+    return like(x, np.zeros(size, array.dtype) if runs_fused(array) else np.zeros_like(array, shape=size))
 
 
 def split_state(hidden, count):
@@ -186,8 +187,8 @@ def split_state(hidden, count):
 def join_states(states):
     """The inverse of `split_state`."""
     if isinstance(states[0], tuple):
-        return tuple(join_states(parts) for parts in zip(*states))
-    return states[0] if len(states) == 1 else cat(states, 0)
+        return tuple([join_states(parts) for parts in zip(*states)])
+    return states[0] if len(states) == 1 else _cat(*states, 0)
 
 
 def _run(kind, weights, batch_sizes, reverse):
