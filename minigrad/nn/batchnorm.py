@@ -42,8 +42,9 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
                 running.array[...] += momentum * (array_of(new) * factor - running.array)
         mean, var = mean.view(*shape), var.view(*shape)
     else:
-        mean = like(input, running_mean.array.reshape(shape))
-        var = like(input, running_var.array.reshape(shape))
+        # Copies, because the graph may outlive the next change of the buffers.
+        mean = like(input, running_mean.array.reshape(shape).copy())
+        var = like(input, running_var.array.reshape(shape).copy())
     y = (input - mean) / sqrt(var + eps)
     if weight is not None:
         y = y * weight.view(*shape)
@@ -66,7 +67,9 @@ class BatchNorm1d(Module):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True):
         super().__init__()
         if isinstance(num_features, bool) or not hasattr(num_features, "__index__"):
-            raise TypeError(f"BatchNorm1d: num_features must be an int, got {num_features!r} ({type(num_features).__name__})")
+            raise TypeError(
+                f"BatchNorm1d: num_features must be an int, got {num_features!r} ({type(num_features).__name__})"
+            )
         if num_features < 1:
             raise ValueError(f"BatchNorm1d: num_features must be at least 1, got {num_features}")
         self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, affine
@@ -95,12 +98,12 @@ class BatchNorm1d(Module):
         size = tuple(input.size())
         if len(size) not in (2, 3) or size[1] != self.num_features:
             n = self.num_features
-            raise ValueError(f"BatchNorm1d: input must be (N, num_features={n}) or (N, num_features={n}, L), got {size}")
+            raise ValueError(
+                f"BatchNorm1d: input must be (N, num_features={n}) or (N, num_features={n}, L), got {size}"
+            )
         return batch_norm(
             input, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
         )
 
     def __repr__(self):
-        return (
-            f"{type(self).__name__}({self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine})"
-        )
+        return f"{type(self).__name__}({self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine})"

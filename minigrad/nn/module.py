@@ -255,7 +255,9 @@ class Module:
         if strict:
             unexpected = [key for key in state_dict if key not in own]
             if unexpected:
-                raise KeyError(f"{name}: unexpected key {', '.join(map(repr, unexpected))} in state_dict, which this module lacks")
+                raise KeyError(
+                    f"{name}: unexpected key {', '.join(map(repr, unexpected))} in state_dict, which this module lacks"
+                )
             missing = [key for key in own if key not in state_dict]
             if missing:
                 raise KeyError(f"{name}: missing keys in state_dict: {', '.join(map(repr, missing))}")

@@ -49,7 +49,9 @@ class LBFGS(Optimizer):
 
     def add_param_group(self, param_group):
         if self.param_groups:
-            raise ValueError("LBFGS: all parameters share one approximation of the Hessian, so there can be one group only")
+            raise ValueError(
+                "LBFGS: all parameters share one approximation of the Hessian, so there can be one group only"
+            )
         super().add_param_group(param_group)
 
     @property
@@ -67,16 +69,20 @@ class LBFGS(Optimizer):
         start = 0
         for p in self._params:
             array = array_of(p)
-            update.add_scaled(array, direction[start : start + array.size].reshape(array.shape), factor=t)
+            update.add_scaled(array, direction[start : start + array.size].reshape(array.shape), t)
             start += array.size
 
     def step(self, closure=None):
         """Iterate; returns the loss before the first iteration, or its Number if the gradient is already small enough."""
         if closure is None:
-            raise TypeError("LBFGS: step needs a closure that zeroes the gradients, computes the loss, calls backward and returns it")
+            raise TypeError(
+                "LBFGS: step needs a closure that zeroes the gradients, computes the loss, calls backward and returns it"
+            )
         group = self.param_groups[0]
         if group["line_search_fn"] is not None:
-            raise RuntimeError(f"LBFGS: line_search_fn must be None, there is no line search; got {group['line_search_fn']!r}")
+            raise RuntimeError(
+                f"LBFGS: line_search_fn must be None, there is no line search; got {group['line_search_fn']!r}"
+            )
         lr, tolerance = float(group["lr"]), group["tolerance_change"]
         state = self.state[self._params[0]]
         state.setdefault("func_evals", 0)
@@ -105,7 +111,8 @@ class LBFGS(Optimizer):
                 d=tensor_from_array(direction), t=t, prev_flat_grad=tensor_from_array(gradient), prev_loss=loss
             )
             slope = float(gradient @ direction)
-            self._move(t, direction)
+            with np.errstate(all="ignore"):
+                self._move(t, direction)
             if iteration == group["max_iter"]:
                 break
             previous, loss = loss, _number(closure())

@@ -66,7 +66,9 @@ def pack_padded_sequence(input, lengths, batch_first=False):
         raise TypeError(f"{name}: input must be a Variable, got {type(input).__name__}")
     size = tuple(array_of(input).shape)
     if len(size) < 2:
-        raise ValueError(f"{name}: input must have at least 2 dimensions, {'B x T' if batch_first else 'T x B'}, got {size}")
+        raise ValueError(
+            f"{name}: input must have at least 2 dimensions, {'B x T' if batch_first else 'T x B'}, got {size}"
+        )
     batch, steps = size[:2] if batch_first else size[1::-1]
     lengths = _lengths(name, lengths)
     shown = lengths.tolist()
@@ -82,7 +84,9 @@ def pack_padded_sequence(input, lengths, batch_first=False):
     if lengths[-1] <= 0:
         raise ValueError(f"{name}: lengths must be positive, got {shown}: a sequence of no elements cannot be packed")
     if lengths[0] > steps:
-        raise ValueError(f"{name}: lengths must be at most T={steps}, the padded length of input of size {size}, got {shown}")
+        raise ValueError(
+            f"{name}: lengths must be at most T={steps}, the padded length of input of size {size}, got {shown}"
+        )
     batch_sizes = (lengths[None, :] > np.arange(lengths[0])[:, None]).sum(1)
     return PackedSequence(pack_rows(input, _places(batch_sizes, batch_first)), batch_sizes.tolist())
 

@@ -52,7 +52,9 @@ def weight_norm(module, name="weight", dim=0):
     if _hooks(module, name):
         raise ValueError(f"weight_norm: {name!r} of {kind} is normalised already")
     if module._parameters.get(name) is None:
-        raise ValueError(f"weight_norm: {kind} has no parameter {name!r}; it has {', '.join(module._parameters) or 'none'}")
+        raise ValueError(
+            f"weight_norm: {kind} has no parameter {name!r}; it has {', '.join(module._parameters) or 'none'}"
+        )
     weight = module._parameters[name]
     hook = WeightNorm(name, dim)
     norm = _norm(weight.detach(), dim)
