@@ -99,7 +99,7 @@ class _Layers(Module):
         """Dropout between layers, or None where it would do nothing."""
         if not self.dropout or not self.training or self.num_layers == 1:
             return None
-        return lambda x: functional.dropout(x, self.dropout, True)
+        return lambda x: functional.dropout(x, float(self.dropout), True)
 
     def __repr__(self):
         options = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minigrad import kernels
 from minigrad._core import array_of, tensor_from_array, variable_from_array
 from minigrad.autograd import grad
 from minigrad.ops import recurrent as fused
@@ -119,6 +120,24 @@ def test_only_what_is_needed_is_computed(argument, rng):
     upstream = [tensor_from_array(seeded.uniform(-1, 1, array_of(o).shape)) for o in outputs]
     (alone,) = grad(outputs, [values[argument]], upstream)
     np.testing.assert_array_equal(array_of(alone), everything)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_step_asks_the_kernel_for_what_is_needed(kind, rng, monkeypatch):
+    asked = []
+    compute = kernels.layer_backward
+
+    def recording(kind, saved, d_h, d_hn, d_cn, needs):
+        asked.append(needs)
+        return compute(kind, saved, d_h, d_hn, d_cn, needs)
+
+    monkeypatch.setattr(kernels, "layer_backward", recording)
+    values = [variable_from_array(a) for a in arguments(kind, rng, (2, 3), (2, 2))]
+    values[1].requires_grad = values[-1].requires_grad = True
+    outputs = STEPS[kind](*values)
+    h = outputs[0] if kind == "LSTM" else outputs
+    grad(h, [values[1], values[-1]], tensor_from_array(np.ones((2, 2))))
+    assert asked == [(False, True, False, False, False, False, True)]
 
 
 @pytest.mark.parametrize("used", [(0,), (1,), (2,), (1, 2)])
