@@ -36,6 +36,7 @@ ops.install()
 for _entry in ops.table.values():
     if "torch" in _entry.exported:
         globals()[_entry.name] = _entry.function
+del _entry
 
 
 def is_tensor(obj):
