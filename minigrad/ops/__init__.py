@@ -1,7 +1,7 @@
 """The operations: each forward and each derivative written once, and the table that lists them all."""
 
 from minigrad import _core, kernels
-from minigrad.ops import elementwise, linear, margins, matrix, ordering, shape, subscript
+from minigrad.ops import elementwise, linear, margins, matrix, neural, ordering, recurrent, shape, subscript
 from minigrad.ops.table import table
 
 
