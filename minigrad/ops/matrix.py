@@ -10,7 +10,6 @@ from minigrad.ops.linear import mm_op, refuse_dims, transposed
 from minigrad.ops.shape import broadcast_to, size_of
 from minigrad.ops.table import ALL, S, T, row
 
-
 # ---------------------------------------------------------------- diagonals and triangles
 
 
@@ -158,7 +157,8 @@ solve = Operation(
 
 
 def _lu(a):
-    """L (below the diagonal; its own diagonal is 1) and U of a row permutation of a, by Gaussian elimination with pivots."""
+    """L (below the diagonal; its own diagonal is 1) and U of a row permutation of a, by Gaussian elimination with
+    pivots."""
     lu = a.copy()
     for k in range(lu.shape[0] - 1):
         pivot = k + int(np.argmax(np.abs(lu[k:, k])))
@@ -214,7 +214,8 @@ _potrf_op = Operation("potrf", _potrf, "x", "upper", derivatives={"x": _potrf_ru
 def potrf(input, upper=True):
     """potrf(input, upper=True): Cholesky factor of a symmetric positive definite matrix.
 
-    upper: U with U^T U = input; otherwise L with L L^T = input. Only that triangle of input is read (and gets the gradient).
+    upper: U with U^T U = input; otherwise L with L L^T = input. Only that triangle of input is read (and gets the
+    gradient).
     """
     return _potrf_op(input, bool(upper))
 
@@ -242,7 +243,9 @@ _qr_op = Operation("qr", _qr, "x", outputs=2, derivatives={"x": _qr_rule})
 
 
 def qr(input):
-    """qr(input): (Q, R) with Q R = input, orthonormal columns in Q and R upper triangular, (m, n) -> (m, k), (k, n), k = min(m, n).
+    """qr(input): (Q, R) with Q R = input, Q with orthonormal columns, R upper triangular.
+
+    (m, n) -> (m, k), (k, n), k = min(m, n).
 
     Differentiable for m >= n and full rank.
     """
@@ -258,7 +261,8 @@ row(
 )  # fmt: skip
 row(
     "gesv", gesv, [S(T(3, 2), _WELL), S(T(3, 1), _WELL), S(T(1, 1), T(1, 1, values=[[2.5]]))],
-    [(S(T(3, 2), T(3, 2)), RuntimeError, "square matrix"), (S(T(2, 2), _WELL), RuntimeError, "right sides must have size (3, k)"),
+    [(S(T(3, 2), T(3, 2)), RuntimeError, "square matrix"),
+     (S(T(2, 2), _WELL), RuntimeError, "right sides must have size (3, k)"),
      (S(T(2, 1), T(2, 2, values=[[1, 2], [2, 4]])), RuntimeError, "singular")],
 )  # fmt: skip
 row(
