@@ -134,7 +134,7 @@ def _dot(a, b):
 
 
 _dot_op = Operation(
-    "dot", _dot, "a b",
+    "dot", _dot, "a b", number=True,
     derivatives={"a": lambda g, b, a_size: reshape(g * b, a_size), "b": lambda g, a, b_size: reshape(g * a, b_size)},
 )  # fmt: skip
 
@@ -167,9 +167,8 @@ def dot(input, other):
 
     Operands of more dimensions are read as vectors; they need the same number of elements.
     """
-    if isinstance(input, Tensor) and isinstance(other, Tensor) and type(input) is type(other):
-        wide = np.float64 if input.array.dtype.kind == "f" else np.int64
-        return _dot(input.array.astype(wide), other.array.astype(wide)).item()
+    if type(input) is type(other) and isinstance(input, Tensor) and input.array.dtype.kind in "iu":
+        return _dot(input.array.astype(np.int64), other.array.astype(np.int64)).item()  # a Number does not overflow
     return _dot_op(input, other)
 
 

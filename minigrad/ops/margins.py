@@ -227,6 +227,7 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Tru
 
 _CHANCES = T(3, 4, low=0.1, high=0.9)
 _LABELS, _WEIGHTS = T(3, values=[1, 0, 3], dtype="int64"), T(4, low=0.5, high=2, grad=False)
+_SCORES = T(3, 4, high=2.2, distinct=True)  # no two differ by a margin, where the losses have a kink
 _SIGNS = T(3, 4, values=[[1, -1, -1, 1], [1, 1, -1, -1], [-1, 1, 1, -1]], grad=False)
 _SIDES = T(3, values=[1, -1, -1], grad=False)
 _AVERAGES = ({}, {"size_average": False})
@@ -253,8 +254,8 @@ row(
 _LISTS = T(2, 4, values=[[3, 0, -1, 1], [2, -1, 0, 1]], dtype="int64")
 row(
     "multilabel_margin_loss", multilabel_margin_loss,
-    [S(T(2, 4, distinct=True), _LISTS, **o) for o in _AVERAGES]
-    + [S(T(3, distinct=True), T(3, values=[1, -1, -1], dtype="int64"))],
+    [S(T(2, 4, high=2.2, distinct=True), _LISTS, **o) for o in _AVERAGES]
+    + [S(T(3, high=2.2, distinct=True), T(3, values=[1, -1, -1], dtype="int64"))],
     [(S(T(2, 3), _LISTS), RuntimeError, "the input's size (2, 3)"),
      (S(T(1, 2), T(1, 2, values=[[2, -1]], dtype="int64")), RuntimeError, "out of range for 2 classes")],
     oracle="nn.functional.multilabel_margin_loss", **FUNCTIONAL,
@@ -267,10 +268,10 @@ row(
 )  # fmt: skip
 row(
     "multi_margin_loss", multi_margin_loss,
-    [S(T(3, 4, distinct=True), _LABELS, **o) for o in _AVERAGES]
-    + [S(T(3, 4, distinct=True), _LABELS, 2), S(T(3, 4, distinct=True), _LABELS, 1, 0.3, _WEIGHTS),
-       S(T(3, 4, distinct=True), _LABELS, 2, 0.7, _WEIGHTS, False),
-       S(T(4, distinct=True), T(1, values=[2], dtype="int64"))],
+    [S(_SCORES, _LABELS, **o) for o in _AVERAGES]
+    + [S(_SCORES, _LABELS, 2), S(_SCORES, _LABELS, 1, 0.3, _WEIGHTS),
+       S(_SCORES, _LABELS, 2, 0.8, _WEIGHTS, False),
+       S(T(4, high=2.2, distinct=True), T(1, values=[2], dtype="int64"))],
     [(S(T(3, 4), _LABELS, 3), ValueError, "p must be 1 or 2"),
      (S(T(2, 4), _LABELS), RuntimeError, "one class a sample"),
      (S(T(3, 2), _LABELS), RuntimeError, "out of range for 2 classes")],

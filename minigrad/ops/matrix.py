@@ -7,6 +7,7 @@ import numpy as np
 
 from minigrad._core import Operation, Tensor
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
+from minigrad.ops.reduction import wide_type
 from minigrad.ops.shape import broadcast_to, size_of
 from minigrad.ops.table import ALL, S, T, row
 
@@ -77,7 +78,7 @@ def triu(input, k=0):
 
 def _trace(x):
     refuse_dims("trace", (x, 2))
-    return np.trace(x, dtype=x.dtype).reshape(1)
+    return np.trace(x, dtype=wide_type(x)).astype(x.dtype).reshape(1)
 
 
 _trace_op = Operation(
@@ -89,7 +90,7 @@ _trace_op = Operation(
 def trace(input):
     """trace(input): sum of the matrix's main diagonal; a Number of a Tensor."""
     if isinstance(input, Tensor):
-        return _trace(input.array.astype(np.float64 if input.array.dtype.kind == "f" else np.int64)).item()
+        return _trace(input.array.astype(wide_type(input.array))).item()
     return _trace_op(input)
 
 

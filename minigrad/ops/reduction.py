@@ -1,8 +1,8 @@
 """Reductions: sums, means, norms, extremes, order statistics, running sums and products.
 
-A full reduction of a Tensor is a Python number, computed in double precision (int64 for integer types), as in the era;
-of a Variable it has size (1,) and the Variable's type. Along a dimension, a 1-D input gives size (1,) too: there is no
-0-d.
+A full reduction is computed in double precision (int64 for integer types), as in the era: of a Tensor it is a Python
+number, of a Variable it has size (1,) and the Variable's type. Along a dimension, a 1-D input gives size (1,) too:
+there is no 0-d.
 
 Reductions that return elements of the input, and sorting, are in `ordering`.
 """
@@ -52,12 +52,27 @@ def _floating(x, name):
         )
 
 
+def wide_type(x):
+    """The type in which full reductions of x are computed."""
+    return np.float64 if x.dtype.kind == "f" else np.int64
+
+
+def _widened(forward):
+    """A forward(x, dim, ...) whose full reductions are computed in the wide type and rounded once, to x's type."""
+
+    def function(x, dim, *parameters):
+        if dim is not None:
+            return forward(x, dim, *parameters)
+        return forward(x.astype(wide_type(x), copy=False), None, *parameters).astype(x.dtype, copy=False)
+
+    return function
+
+
 def _whole(operation, input, *parameters):
     """The full reduction: of a Tensor a number, in the wide type."""
     if not isinstance(input, Tensor):
         return operation(input, *parameters)
-    array = input.array
-    return operation.forward(array.astype(np.float64 if array.dtype.kind == "f" else np.int64), *parameters).item()
+    return operation.forward(input.array.astype(wide_type(input.array), copy=False), *parameters).item()
 
 
 def _reduced(operation, input, dim, *parameters):
@@ -79,7 +94,7 @@ def _accumulate(name, function):
 
     def forward(x, dim, keepdim):
         narrow = x.dtype.kind in "iu" and x.itemsize < 8
-        total = function(x, axis=dim, keepdims=True, dtype=np.int64 if narrow else x.dtype)
+        total = function(x, axis=dim, keepdims=True, dtype=wide_type(x) if narrow or dim is None else x.dtype)
         if narrow:
             kept = total.astype(x.dtype)
             if np.any(kept != total):
@@ -90,7 +105,7 @@ def _accumulate(name, function):
                     stacklevel=4,
                 )
             total = kept
-        return total.reshape(size_after(x.shape, dim, keepdim))
+        return total.astype(x.dtype, copy=False).reshape(size_after(x.shape, dim, keepdim))
 
     return forward
 
@@ -106,6 +121,7 @@ def sum(input, dim=None, keepdim=False):
     return _reduced(total, input, dim, keepdim)
 
 
+@_widened
 def _mean(x, dim, keepdim):
     _floating(x, "mean")
     with np.errstate(all="ignore"):
@@ -187,6 +203,7 @@ row(
 # ---------------------------------------------------------------- spread
 
 
+@_widened
 def _variance(x, dim, unbiased, keepdim):
     _floating(x, "var")
     with np.errstate(all="ignore"):
@@ -213,7 +230,7 @@ def _deviation_rule(g, x, out, dim, unbiased):
 
 
 deviation = Operation(
-    "std", lambda x, dim, unbiased, keepdim: np.sqrt(_variance(x, dim, unbiased, keepdim)), "x", "dim unbiased keepdim",
+    "std", _widened(lambda *args: np.sqrt(_variance(*args))), "x", "dim unbiased keepdim",
     derivatives={"x": _deviation_rule},
 )  # fmt: skip
 
@@ -252,7 +269,8 @@ for _function in (var, std):
 # ---------------------------------------------------------------- norms
 
 
-def _p_norm(x, p, dim, keepdim):
+@_widened
+def _p_norm(x, dim, keepdim, p):
     _floating(x, "norm")
     size = np.abs(x)
     with np.errstate(all="ignore"):
@@ -288,7 +306,7 @@ def _norm_rule(g, x, out, p, dim):
     return g * sign(x) * nonzero_or_one(abs(x)) ** (p - 1) * nonzero_or_one(out) ** (1 - p)
 
 
-p_norm = Operation("norm", _p_norm, "x", "p dim keepdim", derivatives={"x": _norm_rule})
+p_norm = Operation("norm", _p_norm, "x", "dim keepdim p", derivatives={"x": _norm_rule})
 
 
 def norm(input, p=2, dim=None, keepdim=False):
@@ -300,8 +318,8 @@ def norm(input, p=2, dim=None, keepdim=False):
     if isinstance(p, bool) or not isinstance(p, (int, float)):
         raise TypeError(f"norm: p must be a number, got {type(p).__name__}")
     if dim is None:
-        return _whole(p_norm, input, p, None, False)
-    return p_norm(input, p, wrap_dim(dim, len(size_of(input)), "norm: dim"), keepdim)
+        return _whole(p_norm, input, None, False, p)
+    return p_norm(input, wrap_dim(dim, len(size_of(input)), "norm: dim"), keepdim, p)
 
 
 def dist(input, other, p=2):
