@@ -9,6 +9,7 @@ from minigrad.nn.layers import *
 from minigrad.nn.loss import *
 from minigrad.nn.module import *
 from minigrad.nn.parameter import *
+from minigrad.nn.recurrent import *
 
 # isort: split
 from minigrad.nn import modules

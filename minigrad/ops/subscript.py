@@ -14,17 +14,8 @@ import numpy as np
 
 from minigrad._core import Tensor, Variable, array_of, call_in_place, like, tensor_from_array
 from minigrad.ops.elementwise import cast
-from minigrad.ops.indexing import (
-    LONG,
-    check_number,
-    copy,
-    fill,
-    index_select,
-    masked_fill,
-    masked_scatter,
-    masked_select,
-    tuples,
-)
+from minigrad.ops.indexing import LONG, check_number, index_select, tuples
+from minigrad.ops.masking import copy, fill, masked_fill, masked_scatter, masked_select
 from minigrad.ops.shape import index, reshape, size_of
 
 
