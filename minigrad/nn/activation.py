@@ -288,21 +288,21 @@ class Softmin(_Dimension):
     """Softmin(dim=None): exp(-x) / sum(exp(-x)) along dim."""
 
     def forward(self, input):
-        return F.softmin(input, self.dim, _stacklevel=6)
+        return F.softmin(input, self.dim, _stacklevel=5)
 
 
 class Softmax(_Dimension):
     """Softmax(dim=None): exp(x) / sum(exp(x)) along dim."""
 
     def forward(self, input):
-        return F.softmax(input, self.dim, _stacklevel=6)
+        return F.softmax(input, self.dim, _stacklevel=5)
 
 
 class LogSoftmax(_Dimension):
     """LogSoftmax(dim=None): x - log(sum(exp(x))) along dim."""
 
     def forward(self, input):
-        return F.log_softmax(input, self.dim, _stacklevel=6)
+        return F.log_softmax(input, self.dim, _stacklevel=5)
 
 
 class Softmax2d(_Plain):

@@ -39,7 +39,7 @@ from minigrad.ops.margins import (
     triplet_margin_loss,
 )
 from minigrad.ops.neural import glu, hardshrink, logsigmoid, prelu, softplus, softshrink, softsign, tanhshrink
-from minigrad.ops.shape import squeeze
+from minigrad.ops.shape import clone, squeeze
 
 __all__ = [
     "alpha_dropout",
@@ -110,7 +110,8 @@ def _size(x):
 
 def _run(function, inplace, input, *parameters):
     if inplace:
-        return _core.call_in_place(function.__name__, function, input, parameters, {})
+        # The derivative may want the input as it was before.
+        return _core.call_in_place(function.__name__, lambda x: function(clone(x), *parameters), input, (), {})
     return function(input, *parameters)
 
 
