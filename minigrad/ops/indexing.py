@@ -1,9 +1,9 @@
 """Operations that pick elements by index arrays, and those that write to such places.
 
-Every way of naming places by a LongTensor - rows along a dimension (`index_select`), one place per element (`gather`), flat
-numbers (`take`), several indexers side by side (`x[[0, 1], [2, 0]]`) - comes down to an index tuple for NumPy. `Places` makes
-the same five operations of each: read there, write there, fill there, add there, and the adjoint of reading. They are one
-another's derivatives, so all can be differentiated any number of times.
+Every way of naming places by a LongTensor - rows along a dimension (`index_select`), one place per element (`gather`),
+flat numbers (`take`), several indexers side by side (`x[[0, 1], [2, 0]]`) - comes down to an index tuple for NumPy.
+`Places` makes the same five operations of each: read there, write there, fill there, add there, and the adjoint of
+reading. They are one another's derivatives, so all can be differentiated any number of times.
 
 Masks are in `masking`, square brackets in `subscript`.
 """
@@ -54,7 +54,8 @@ def add_at(x, where, source):
 
 
 class Places:
-    """The operations of one way to name places. `locate(index, dim, size)` gives the index tuple into arrays of `size`."""
+    """The operations of one way to name places. `locate(index, dim, size)` gives the index tuple into arrays of
+    `size`."""
 
     def __init__(self, name, locate):
         def write(x, where, value):
@@ -166,8 +167,8 @@ def _row_source(name, input, dim, index, source):
     if wanted == got:
         return source
     if math.prod(wanted) != math.prod(got):
-        raise RuntimeError(f"{name}: source must have size {wanted} (input {size}, with the {wanted[dim]} indices in dimension {dim}), "
-                           f"got {got}")  # fmt: skip
+        raise RuntimeError(f"{name}: source must have size {wanted} (input {size}, with the {wanted[dim]} indices "
+                           f"in dimension {dim}), got {got}")  # fmt: skip
     return reshape(source, wanted)
 
 
@@ -192,7 +193,8 @@ def index_copy(input, dim, index, source):
 
 
 def index_fill(input, dim, index, value):
-    """index_fill(input, dim, index, value): input with the slices that index names along dim set to the number value."""
+    """index_fill(input, dim, index, value): input with the slices that index names along dim set to the number
+    value."""
     dim = _row_index("index_fill", input, dim, index)
     return rows.fill(input, index, dim, check_number("index_fill", value, input))
 
@@ -204,7 +206,8 @@ def _I(*values):
 _LONG_ONLY = (TypeError, RuntimeError)
 row(
     "index_select", index_select,
-    [S(T(3, 4), 0, _I(2, 0, 2)), S(T(3, 4), 1, _I(3)), S(T(2, 3, 2), -2, _I(1, 1)), S(T(1), 0, _I(0)), S(T(4), 0, _I(3, 1))],
+    [S(T(3, 4), 0, _I(2, 0, 2)), S(T(3, 4), 1, _I(3)), S(T(2, 3, 2), -2, _I(1, 1)), S(T(1), 0, _I(0)),
+     S(T(4), 0, _I(3, 1))],
     [(S(T(3, 4), 0, _I(3)), RuntimeError, "index 3 is out of range for dimension 0 of size 3"),
      (S(T(3, 4), 0, _I(-1)), RuntimeError, "index -1 is out of range"),
      (S(T(3, 4), 0, T(2, values=[0, 1], dtype="int32")), _LONG_ONLY, "must be a LongTensor"),
@@ -214,7 +217,8 @@ row(
 )  # fmt: skip
 row(
     "index_add", index_add,
-    [S(T(3, 4), 0, _I(2, 0, 2), T(3, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [S(T(3, 4), 0, _I(2, 0, 2), T(3, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)),
+     S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 0, _I(0, 1), T(2, 3)), RuntimeError, "source must have size (2, 4)"),
      (S(T(3, 4), 0, _I(5), T(1, 4)), RuntimeError, "out of range"),
      (S(T(3, 4), 0, _I(0), 1), TypeError, "source must be a tensor")],
@@ -222,14 +226,16 @@ row(
 )  # fmt: skip
 row(
     "index_copy", index_copy,
-    [S(T(3, 4), 0, _I(2, 0), T(2, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [S(T(3, 4), 0, _I(2, 0), T(2, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)),
+     S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 0, _I(0, 1), T(2, 3)), RuntimeError, "source must have size (2, 4)")],
     types=ALL, exported=(), in_place=True,
 )  # fmt: skip
 row(
     "index_fill", index_fill,
     [S(T(3, 4), 0, _I(2, 0), 2), S(T(3, 4), -1, _I(3), 1), S(T(1), 0, _I(0), 3)],
-    [(S(T(3, 4), 0, _I(0, 3), 1), RuntimeError, "out of range"), (S(T(3, 4), 0, _I(0), "a"), TypeError, "must be a number")],
+    [(S(T(3, 4), 0, _I(0, 3), 1), RuntimeError, "out of range"),
+     (S(T(3, 4), 0, _I(0), "a"), TypeError, "must be a number")],
     types=ALL, exported=(), in_place=True,
 )  # fmt: skip
 
@@ -246,8 +252,8 @@ def _element_index(name, input, dim, index):
         )
     for k, (have, limit) in enumerate(zip(where.shape, size)):
         if k != dim and have > limit:
-            raise RuntimeError(f"{name}: index of size {tuple(where.shape)} is larger than input of size {size} in dimension {k}; "
-                               f"only dimension {dim} may be longer")  # fmt: skip
+            raise RuntimeError(f"{name}: index of size {tuple(where.shape)} is larger than input of size {size} in "
+                               f"dimension {k}; only dimension {dim} may be longer")  # fmt: skip
     check_bounds(name, where, size[dim], f"dimension {dim} of size {size[dim]}")
     return dim
 
@@ -285,7 +291,8 @@ def scatter(input, dim, index, source):
 
 
 def scatter_add(input, dim, index, source):
-    """scatter_add(input, dim, index, source): input with source[i][j] added to out[index[i][j]][j] for dim 0, and so on."""
+    """scatter_add(input, dim, index, source): input with source[i][j] added to out[index[i][j]][j] for dim 0, and so
+    on."""
     dim = _element_index("scatter_add", input, dim, index)
     return elements.add(input, index, _element_source("scatter_add", index, source), dim)
 
@@ -294,22 +301,26 @@ _GRID = T(2, 3, values=[[0, 1, 1], [2, 0, 1]], dtype="int64")
 _ONE_EACH = T(3, 1, values=[[1], [0], [3]], dtype="int64")
 row(
     "gather", gather,
-    [S(T(3, 3), 0, _GRID), S(T(3, 4), 1, _ONE_EACH), S(T(3, 4), -1, _ONE_EACH), S(T(4), 0, _I(3, 3, 0)), S(T(1), 0, _I(0))],
-    [(S(T(3, 4), 1, T(3, 1, values=[[1], [0], [4]], dtype="int64")), RuntimeError, "index 4 is out of range for dimension 1"),
+    [S(T(3, 3), 0, _GRID), S(T(3, 4), 1, _ONE_EACH), S(T(3, 4), -1, _ONE_EACH), S(T(4), 0, _I(3, 3, 0)),
+     S(T(1), 0, _I(0))],
+    [(S(T(3, 4), 1, T(3, 1, values=[[1], [0], [4]], dtype="int64")), RuntimeError,
+      "index 4 is out of range for dimension 1"),
      (S(T(3, 4), 1, _I(0)), RuntimeError, "as many dimensions"),
      (S(T(2, 4), 1, _ONE_EACH), RuntimeError, "larger than input of size (2, 4) in dimension 0"),
      (S(T(3, 4), 1, T(3, 1)), _LONG_ONLY, "must be a LongTensor")], types=ALL,
 )  # fmt: skip
 row(
     "scatter", scatter,
-    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(3, 4), -1, _ONE_EACH, 1), S(T(4), 0, _I(1, 1), T(2)),
+    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(3, 4), -1, _ONE_EACH, 1),
+     S(T(4), 0, _I(1, 1), T(2)),
      S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 1, _ONE_EACH, T(2, 1)), RuntimeError, "at least as large as index"),
      (S(T(3, 4), 1, _ONE_EACH, [1]), TypeError, "tensor or a number")], types=ALL, exported=(), in_place=True,
 )  # fmt: skip
 row(
     "scatter_add", scatter_add,
-    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(4), 0, _I(1, 1), T(2)),
+     S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 1, _ONE_EACH, T(2, 1)), RuntimeError, "at least as large as index"),
      (S(T(3, 4), 1, _ONE_EACH, 1), TypeError, "source must be a tensor")], types=ALL, exported=(), in_place=True,
 )  # fmt: skip
@@ -322,8 +333,8 @@ def _flat_index(name, input, index):
     where, count = raw(check_index(name, index)), math.prod(size_of(input))
     wrong = where[(where < -count) | (where >= count)]
     if wrong.size:
-        raise RuntimeError(f"{name}: index {int(wrong.reshape(-1)[0])} is out of range for {count} elements: indices go from "
-                           f"{-count} to {count - 1}")  # fmt: skip
+        raise RuntimeError(f"{name}: index {int(wrong.reshape(-1)[0])} is out of range for {count} elements: "
+                           f"indices go from {-count} to {count - 1}")  # fmt: skip
     return index
 
 
@@ -351,13 +362,15 @@ def put(input, index, source, accumulate=False):
 
 
 row(
-    "take", take, [S(T(3, 4), _I(0, 5, -1)), S(T(3, 4), T(2, 2, values=[[0, 11], [-12, 3]], dtype="int64")), S(T(1), _I(0))],
+    "take", take, [S(T(3, 4), _I(0, 5, -1)), S(T(3, 4), T(2, 2, values=[[0, 11], [-12, 3]], dtype="int64")),
+                   S(T(1), _I(0))],
     [(S(T(3, 4), _I(12)), RuntimeError, "index 12 is out of range for 12 elements"),
      (S(T(3, 4), _I(-13)), RuntimeError, "index -13 is out of range")], types=ALL,
 )  # fmt: skip
 row(
     "put", put,
-    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True), S(T(3, 4), _I(1, 1), T(2, 1)), S(T(1), _I(0), T(1))],
+    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True), S(T(3, 4), _I(1, 1), T(2, 1)),
+     S(T(1), _I(0), T(1))],
     [(S(T(3, 4), _I(0, 1), T(3)), RuntimeError, "as many elements as index, 2")], types=ALL, exported=(), in_place=True,
 )  # fmt: skip
 
@@ -391,7 +404,8 @@ fold = Operation(
 def unfold(input, dim, size, step):
     """unfold(input, dim, size, step): a view of the windows of `size` elements along dim, one each `step` elements.
 
-    Dimension dim counts the windows, (input.size(dim) - size) // step + 1 of them; a new last dimension runs inside them.
+    Dimension dim counts the windows, (input.size(dim) - size) // step + 1 of them; a new last dimension runs inside
+    them.
     """
     full = size_of(input)
     dim = wrap_dim(dim, len(full), "unfold: dim")
@@ -403,7 +417,9 @@ def unfold(input, dim, size, step):
 
 
 row(
-    "unfold", unfold, [S(T(7), 0, 3, 2), S(T(3, 5), -1, 2, 1), S(T(5, 2), 0, 2, 3), S(T(2, 3, 2), 1, 3, 1), S(T(1), 0, 1, 1)],
-    [(S(T(3), 0, 4, 1), RuntimeError, "size must be from 1 to 3"), (S(T(3), 0, 2, 0), RuntimeError, "step must be positive")],
+    "unfold", unfold, [S(T(7), 0, 3, 2), S(T(3, 5), -1, 2, 1), S(T(5, 2), 0, 2, 3), S(T(2, 3, 2), 1, 3, 1),
+                       S(T(1), 0, 1, 1)],
+    [(S(T(3), 0, 4, 1), RuntimeError, "size must be from 1 to 3"),
+     (S(T(3), 0, 2, 0), RuntimeError, "step must be positive")],
     types=ALL, exported=(),
 )  # fmt: skip

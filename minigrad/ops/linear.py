@@ -39,8 +39,8 @@ def refuse_dims(name, *wanted):
 
 def _refuse_inner(name, a, b):
     raise RuntimeError(
-        f"{name}: sizes {a.shape} and {b.shape} do not fit: columns of the first ({a.shape[-1]}) must equal rows of the second "
-        f"({b.shape[-2] if b.ndim > 1 else b.shape[0]})"
+        f"{name}: sizes {a.shape} and {b.shape} do not fit: columns of the first ({a.shape[-1]}) must equal rows of "
+        f"the second ({b.shape[-2] if b.ndim > 1 else b.shape[0]})"
     )
 
 
@@ -90,7 +90,8 @@ def _batched(a, b):
         return np.matmul(a, b)
     except ValueError as error:
         raise RuntimeError(
-            f"matmul: sizes {a.shape} and {b.shape} do not fit: batch dimensions {a.shape[:-2]} and {b.shape[:-2]} do not broadcast"
+            f"matmul: sizes {a.shape} and {b.shape} do not fit: batch dimensions {a.shape[:-2]} and {b.shape[:-2]} "
+            f"do not broadcast"
         ) from error
 
 
@@ -133,7 +134,7 @@ def _dot(a, b):
 
 
 _dot_op = Operation(
-    "dot", _dot, "a b",
+    "dot", _dot, "a b", number=True,
     derivatives={"a": lambda g, b, a_size: reshape(g * b, a_size), "b": lambda g, a, b_size: reshape(g * a, b_size)},
 )  # fmt: skip
 
@@ -166,17 +167,17 @@ def dot(input, other):
 
     Operands of more dimensions are read as vectors; they need the same number of elements.
     """
-    if isinstance(input, Tensor) and isinstance(other, Tensor) and type(input) is type(other):
-        wide = np.float64 if input.array.dtype.kind == "f" else np.int64
-        return _dot(input.array.astype(wide), other.array.astype(wide)).item()
+    if type(input) is type(other) and isinstance(input, Tensor) and input.array.dtype.kind in "iu":
+        return _dot(input.array.astype(np.int64), other.array.astype(np.int64)).item()  # a Number does not overflow
     return _dot_op(input, other)
 
 
 def matmul(input, other):
     """matmul(input, other), input @ other: matrix product by the operands' dimensions.
 
-    1-D x 1-D: dot. 2-D x 2-D: mm. 2-D x 1-D: mv. A 1-D operand gains a dimension (in front on the left, behind on the right)
-    that the result loses again. More dimensions are batches, which broadcast: (j, 1, n, k) x (b, k, m) -> (j, b, n, m).
+    1-D x 1-D: dot. 2-D x 2-D: mm. 2-D x 1-D: mv. A 1-D operand gains a dimension (in front on the left, behind on the
+    right) that the result loses again. More dimensions are batches, which broadcast: (j, 1, n, k) x (b, k, m) -> (j, b,
+    n, m).
     """
     _require_tensors("matmul", input, other)
     left, right = size_of(input), size_of(other)
@@ -206,7 +207,8 @@ row(
     [(S(T(3, 4), T(5, 6)), RuntimeError, f"mm: sizes (3, 4) and (5, 6) do not fit: {_MISFIT}"),
      (S(T(3, 4), T(4)), RuntimeError, "the second operand must have 2 dimensions, got size (4,)"),
      (S(T(2, 3, 4), T(4, 2)), RuntimeError, "the first operand must have 2 dimensions"),
-     (S(T(3, 4, dtype="float32"), T(4, 2, dtype="float64")), (TypeError, RuntimeError), "Expected object of type")], types=ALL,
+     (S(T(3, 4, dtype="float32"), T(4, 2, dtype="float64")), (TypeError, RuntimeError), "Expected object of type")],
+     types=ALL,
 )  # fmt: skip
 row(
     "bmm", bmm, [S(T(2, 3, 4), T(2, 4, 2)), S(T(1, 1, 1), T(1, 1, 1))],
@@ -218,7 +220,8 @@ row(
     [(S(T(3, 4), T(5)), RuntimeError, _MISFIT), (S(T(4), T(4)), RuntimeError, "must have 2 dimensions")], types=ALL,
 )  # fmt: skip
 row(
-    "ger", ger, [S(T(3), T(4)), S(T(1), T(1))], [(S(T(3, 1), T(4)), RuntimeError, "must have 1 dimension, got size (3, 1)")],
+    "ger", ger, [S(T(3), T(4)), S(T(1), T(1))],
+    [(S(T(3, 1), T(4)), RuntimeError, "must have 1 dimension, got size (3, 1)")],
     types=ALL, oracle="outer",
 )  # fmt: skip
 row(
@@ -227,7 +230,8 @@ row(
 )  # fmt: skip
 row(
     "matmul", matmul,
-    [S(T(4), T(4)), S(T(3, 4), T(4)), S(T(4), T(4, 2)), S(T(3, 4), T(4, 2)), S(T(2, 3, 4), T(4, 2)), S(T(2, 3, 4), T(4)),
+    [S(T(4), T(4)), S(T(3, 4), T(4)), S(T(4), T(4, 2)), S(T(3, 4), T(4, 2)), S(T(2, 3, 4), T(4, 2)),
+     S(T(2, 3, 4), T(4)),
      S(T(4), T(2, 4, 3)), S(T(2, 3, 4), T(2, 4, 2)), S(T(2, 1, 3, 4), T(5, 4, 2)), S(T(3, 4), T(2, 4, 2))],
     [(S(T(3, 4), T(5, 6)), RuntimeError, _MISFIT), (S(T(2, 3, 4), T(5, 6)), RuntimeError, _MISFIT),
      (S(T(2, 3, 4), T(3, 4, 2)), RuntimeError, "batch dimensions (2,) and (3,) do not broadcast"),
@@ -249,7 +253,8 @@ def _with_addend(name, product, of_product, shapes):
                 raise TypeError(f"{name}: expected tensors and factors (numbers), got {type(f).__name__}")
         if len(tensors) != 3 or len(factors) > 2:
             raise TypeError(
-                f"{name}: takes ([beta,] input, [alpha,] {shapes}), got {len(tensors)} tensors and {len(factors)} numbers"
+                f"{name}: takes ([beta,] input, [alpha,] {shapes}), got {len(tensors)} tensors and {len(factors)} "
+                f"numbers"
             )
         beta, alpha = (*factors, *(beta, alpha)[len(factors) :])
         input, result = tensors[0], of_product(tensors[1], tensors[2])
@@ -265,7 +270,8 @@ def _with_addend(name, product, of_product, shapes):
     function.__name__ = name
     function.__doc__ = (
         f"{name}([beta=1,] input, [alpha=1,] {shapes}): beta * input + alpha * {product}.\n\n"
-        f"input is broadcast to the product's size. As a method: input.{name}([beta, [alpha,]] {shapes}); a single factor is beta."
+        f"input is broadcast to the product's size. As a method: input.{name}([beta, [alpha,]] {shapes}); a single "
+        f"factor is beta."
     )
     return function
 
@@ -287,12 +293,14 @@ for _function, _sizes, _operands in [
 ]:
     row(
         _function.__name__, _function,
-        [*(S(T(*_size), *_operands) for _size in _sizes), S(T(*_sizes[0]), 2, *_operands), S(T(*_sizes[0]), 2, 3, *_operands),
+        [*(S(T(*_size), *_operands) for _size in _sizes), S(T(*_sizes[0]), 2, *_operands),
+         S(T(*_sizes[0]), 2, 3, *_operands),
          S(2, T(*_sizes[0]), 3, *_operands), S(T(*_sizes[0]), *_operands, beta=2, alpha=3)],
         [(S(T(7), *_operands), RuntimeError, "input of size (7,) does not broadcast"),
          (S(T(*_sizes[0]), *_operands[:1]), TypeError, "got 2 tensors and 0 numbers"),
          (S(T(*_sizes[0]), "2", *_operands), TypeError, "factors (numbers), got str"),
-         (S(T(1, dtype="int64"), 0.5, *(T(*o.size, dtype="int64") for o in _operands)), (TypeError, RuntimeError), "whole numbers")],
+         (S(T(1, dtype="int64"), 0.5, *(T(*o.size, dtype="int64") for o in _operands)), (TypeError, RuntimeError),
+          "whole numbers")],
         types=ALL, in_place=True,
     )  # fmt: skip
 
@@ -303,8 +311,8 @@ for _function, _sizes, _operands in [
 def _linear(x, weight, bias):
     if weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
         raise RuntimeError(
-            f"linear: input of size {x.shape} does not fit weight of size {weight.shape}: the input's last size must be "
-            f"in_features={weight.shape[-1]}, got {x.shape[-1]}"
+            f"linear: input of size {x.shape} does not fit weight of size {weight.shape}: the input's last size "
+            f"must be in_features={weight.shape[-1]}, got {x.shape[-1]}"
         )
     out = np.matmul(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), weight.T)
     if bias is not None:
@@ -344,8 +352,8 @@ def bilinear(input1, input2, weight, bias=None):
     left, right, size = size_of(input1), size_of(input2), size_of(weight)
     if len(size) != 3 or left[:-1] != right[:-1] or (left[-1], right[-1]) != size[1:]:
         raise RuntimeError(
-            f"bilinear: inputs of sizes {left} and {right} do not fit weight of size {size}: expected (*, in1), (*, in2) and "
-            "(out, in1, in2)"
+            f"bilinear: inputs of sizes {left} and {right} do not fit weight of size {size}: expected "
+            "(*, in1), (*, in2) and (out, in1, in2)"
         )
     out, in1, in2 = size
     x1, x2 = reshape(input1, (-1, in1)), reshape(input2, (-1, in2))
@@ -356,15 +364,19 @@ def bilinear(input1, input2, weight, bias=None):
 
 row(
     "linear", linear,
-    [S(T(3, 4), T(2, 4), T(2)), S(T(3, 4), T(2, 4)), S(T(2, 3, 4), T(5, 4), T(5)), S(T(4), T(2, 4), T(2)), S(T(1, 1), T(1, 1), T(1)),
+    [S(T(3, 4), T(2, 4), T(2)), S(T(3, 4), T(2, 4)), S(T(2, 3, 4), T(5, 4), T(5)), S(T(4), T(2, 4), T(2)),
+     S(T(1, 1), T(1, 1), T(1)),
      S(T(2, 3, 4), T(2, 4), None)],
-    [(S(T(3, 5), T(2, 4)), RuntimeError, "in_features=4, got 5"), (S(T(3, 4), T(2, 4), T(3)), RuntimeError, "bias must have size (2,)")],
+    [(S(T(3, 5), T(2, 4)), RuntimeError, "in_features=4, got 5"),
+     (S(T(3, 4), T(2, 4), T(3)), RuntimeError, "bias must have size (2,)")],
     method=False, exported=("functional",), oracle="nn.functional.linear",
 )  # fmt: skip
 row(
     "bilinear", bilinear,
-    [S(T(3, 2), T(3, 4), T(5, 2, 4), T(5)), S(T(3, 2), T(3, 4), T(5, 2, 4)), S(T(2, 3, 2), T(2, 3, 4), T(1, 2, 4), T(1))],
-    [(S(T(3, 2), T(3, 4), T(5, 4, 2)), RuntimeError, "do not fit weight of size (5, 4, 2)")], method=False, exported=("functional",),
+    [S(T(3, 2), T(3, 4), T(5, 2, 4), T(5)), S(T(3, 2), T(3, 4), T(5, 2, 4)),
+     S(T(2, 3, 2), T(2, 3, 4), T(1, 2, 4), T(1))],
+    [(S(T(3, 2), T(3, 4), T(5, 4, 2)), RuntimeError, "do not fit weight of size (5, 4, 2)")], method=False,
+    exported=("functional",),
     oracle="nn.functional.bilinear",
 )  # fmt: skip
 
@@ -377,7 +389,8 @@ roll = Operation("roll", _rolled, "x", "shift dim", derivatives={"x": lambda g, 
 
 
 def cross(input, other, dim=-1):
-    """cross(input, other, dim=-1): cross products of the vectors along dim, which must have size 3; -1: the first such one.
+    """cross(input, other, dim=-1): cross products of the vectors along dim, which must have size 3; -1: the first such
+    one.
 
     out_0 = a_1 b_2 - a_2 b_1, and so on in a circle.
     """
@@ -397,6 +410,7 @@ def cross(input, other, dim=-1):
 
 row(
     "cross", cross, [S(T(2, 3), T(2, 3)), S(T(3), T(3)), S(T(3, 3), T(3, 3), 1), S(T(3, 2, 3), T(3, 2, 3), -1)],
-    [(S(T(2, 4), T(2, 4)), RuntimeError, "no dimension of size 3"), (S(T(3, 2), T(3, 2), 1), RuntimeError, "dimension 1 must have size 3"),
+    [(S(T(2, 4), T(2, 4)), RuntimeError, "no dimension of size 3"),
+     (S(T(3, 2), T(3, 2), 1), RuntimeError, "dimension 1 must have size 3"),
      (S(T(3), T(2, 3)), RuntimeError, "one size")],
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Losses. Results have size (1,), or the size of the single losses with reduce=False.
 
-Each is one operation: these stand in every training loop. Sizes of input and target that differ but hold equally many elements
-are compared in order, with a warning: the era's rule. Losses made of other operations are in `margins`.
+Each is one operation: these stand in every training loop. Sizes of input and target that differ but hold equally many
+elements are compared in order, with a warning: the era's rule. Losses made of other operations are in `margins`.
 """
 
 import math
@@ -27,8 +27,8 @@ def matched(name, input, target, error=RuntimeError):
     if math.prod(mine) != math.prod(its):
         raise error(f"{name}: input and target must have the same number of elements, got sizes {mine} and {its}")
     warnings.warn(
-        f"{name}: the target's size {its} differs from the input's {mine}; their elements are compared in order. Give both the "
-        f"same size, for example with target.view_as(input)",
+        f"{name}: the target's size {its} differs from the input's {mine}; their elements are compared in order. "
+        f"Give both the same size, for example with target.view_as(input)",
         UserWarning,
         stacklevel=3,
     )
@@ -137,10 +137,10 @@ def smooth_l1_loss(input, target, size_average=True, reduce=True):
 
 
 def kl_div(input, target, size_average=True, reduce=True):
-    """kl_div(input, target, size_average=True, reduce=True): mean of target * (log(target) - input), 0 where target <= 0.
+    """kl_div(input, target, size_average=True, reduce=True): mean of t * (log(t) - input), 0 where the target t <= 0.
 
-    input: logarithms of probabilities; target: probabilities. The mean is over elements, not samples. size_average=False: the
-    sum; reduce=False: the single losses.
+    input: logarithms of probabilities; target: probabilities. The mean is over elements, not samples.
+    size_average=False: the sum; reduce=False: the single losses.
     """
     return _kl_div(input, matched("kl_div", input, target), size_average, reduce)
 
@@ -151,12 +151,14 @@ _TYPES = (S(T(3, dtype="float32"), T(3, dtype="float64")), (TypeError, RuntimeEr
 for _function in (mse_loss, l1_loss, smooth_l1_loss):
     row(
         _function.__name__, _function, [S(T(3, 4, distinct=True), T(3, 4, low=3, high=5), **o) for o in _REDUCTIONS]
-        + [S(T(1, low=1), T(1, low=-2, high=0)), S(T(2, 3, low=0.1, high=0.4), T(2, 3, low=-0.4, high=-0.1))], [DIFFERENT_COUNTS, _TYPES],
+        + [S(T(1, low=1), T(1, low=-2, high=0)), S(T(2, 3, low=0.1, high=0.4), T(2, 3, low=-0.4, high=-0.1))],
+        [DIFFERENT_COUNTS, _TYPES],
         oracle=f"nn.functional.{_function.__name__}", **FUNCTIONAL,
     )  # fmt: skip
 row(
     "kl_div", kl_div,
-    [S(T(3, 4), T(3, 4, low=0.1, high=0.9, grad=False), **o) for o in _REDUCTIONS] + [S(T(2), T(2, values=[0, 0.5], grad=False))],
+    [S(T(3, 4), T(3, 4, low=0.1, high=0.9, grad=False), **o) for o in _REDUCTIONS]
+    + [S(T(2), T(2, values=[0, 0.5], grad=False))],
     [DIFFERENT_COUNTS, _TYPES], **FUNCTIONAL,
 )  # fmt: skip
 
@@ -242,7 +244,8 @@ def _cross_entropy_forward(x, target, weight, size_average, ignore_index, reduce
 
 
 def _cross_entropy_backward(g, x, target, weight, size_average, ignore_index, reduce, workspace, x_size):
-    """(softmax(x) - one_hot(target)) times each target's gradient. (The names before workspace are for the reference.)"""
+    """(softmax(x) - one_hot(target)) times each target's gradient. (The names before workspace are for the
+    reference.)"""
     powers, sums, where, part, part_sum = workspace
     slopes = _slopes(g, part, part_sum, size_average, reduce)
     flat = powers * (slopes / sums)[:, None]
@@ -277,11 +280,12 @@ def _classified(operation, input, target, weight, size_average, ignore_index, re
 
 
 def nll_loss(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True):
-    """nll_loss(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True): mean of -input[n][target[n]].
+    """nll_loss(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True): mean of
+    -input[n][target[n]].
 
-    input: logarithms of probabilities, (N, C) or (N, C, H, W); target: LongTensor of classes, (N) or (N, H, W). weight: one
-    number a class; the mean is weighted by it. Targets equal to ignore_index count for nothing. size_average=False: the sum;
-    reduce=False: the single losses.
+    input: logarithms of probabilities, (N, C) or (N, C, H, W); target: LongTensor of classes, (N) or (N, H, W). weight:
+    one number a class; the mean is weighted by it. Targets equal to ignore_index count for nothing. size_average=False:
+    the sum; reduce=False: the single losses.
     """
     return _classified(nll, input, target, weight, size_average, ignore_index, reduce)
 
@@ -303,11 +307,13 @@ for _function in (nll_loss, cross_entropy):
         + [S(T(3, 4), _LABELS, ignore_index=0), S(T(3, 4), _LABELS, _WEIGHTS, True, 3), S(T(2, 3, 1, 3), _MAP),
            S(T(2, 3, 1, 3), _MAP, reduce=False), S(T(1, 1), T(1, values=[0], dtype="int64")),
            S(T(1, 2), T(1, values=[-100], dtype="int64"))],
-        [(S(T(3), _LABELS), ValueError, "2 dimensions (N, C) or 4"), (S(T(2, 4), _LABELS), RuntimeError, "target must have size (2,)"),
+        [(S(T(3), _LABELS), ValueError, "2 dimensions (N, C) or 4"),
+         (S(T(2, 4), _LABELS), RuntimeError, "target must have size (2,)"),
          (S(T(3, 3), _LABELS), RuntimeError, "index 3 is out of range for 3 classes"),
          (S(T(3, 4), T(3)), (TypeError, RuntimeError), "target must be a LongTensor"),
          (S(T(3, 4), T(3, 4, dtype="int64")), RuntimeError, "not a one-hot row"),
-         (S(T(3, 4), _LABELS, T(3)), RuntimeError, "one element a class"), (S(T(3, 4), _LABELS, [1]), TypeError, "weight must be")],
+         (S(T(3, 4), _LABELS, T(3)), RuntimeError, "one element a class"),
+         (S(T(3, 4), _LABELS, [1]), TypeError, "weight must be")],
         oracle=f"nn.functional.{_function.__name__}", **FUNCTIONAL,
     )  # fmt: skip
 
@@ -348,7 +354,8 @@ def _bce_with_logits_forward(x, target, weight, size_average):
 _bce_with_logits = Operation(
     "binary_cross_entropy_with_logits", _bce_with_logits_forward, "x target", "weight size_average",
     derivatives={
-        "x": lambda g, x, target, weight, size_average: _weighted_share(g, x, weight, size_average) * (sigmoid(x) - target),
+        "x": lambda g, x, target, weight, size_average:
+            _weighted_share(g, x, weight, size_average) * (sigmoid(x) - target),
         "target": lambda g, x, target, weight, size_average: -_weighted_share(g, x, weight, size_average) * x,
     },
 )  # fmt: skip
@@ -369,14 +376,14 @@ def _element_weight(name, weight, input):
 def binary_cross_entropy(input, target, weight=None, size_average=True):
     """binary_cross_entropy(input, target, weight=None, size_average=True): mean of -w (t log x + (1 - t) log(1 - x)).
 
-    input: probabilities; weight broadcasts. size_average=False: the sum. Raises ValueError if the element counts differ,
-    RuntimeError for an input outside [0, 1].
+    input: probabilities; weight broadcasts. size_average=False: the sum. Raises ValueError if the element counts
+    differ, RuntimeError for an input outside [0, 1].
     """
     target = matched("binary_cross_entropy", input, target, ValueError)
     x = raw(input)
     if x.min() < 0 or x.max() > 1:
-        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {x.min():.4g} to {x.max():.4g}; "
-                           "apply a sigmoid first, or use binary_cross_entropy_with_logits")  # fmt: skip
+        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {x.min():.4g} to "
+                           f"{x.max():.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
     return _bce(input, target, _element_weight("binary_cross_entropy", weight, input), size_average)
 
 
@@ -393,7 +400,8 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=Tr
 
 _CHANCES, _TARGETS = T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.1, high=0.9)
 for _function, _input, _error in (
-    (binary_cross_entropy, _CHANCES, "same number of elements"), (binary_cross_entropy_with_logits, T(3, 4), "one size"),
+    (binary_cross_entropy, _CHANCES, "same number of elements"),
+    (binary_cross_entropy_with_logits, T(3, 4), "one size"),
 ):  # fmt: skip
     row(
         _function.__name__, _function,

@@ -23,7 +23,6 @@ from minigrad.ops.reduction import average, norm, total
 from minigrad.ops.shape import index, reshape, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 
-
 # ---------------------------------------------------------------- distances and similarities
 
 
@@ -51,12 +50,15 @@ def normalize(input, p=2, dim=1, eps=1e-12):
 
 _ROWS, _OTHERS = T(3, 4, distinct=True), T(3, 4, low=3, high=5)
 row(
-    "cosine_similarity", cosine_similarity, [S(_ROWS, _OTHERS), S(_ROWS, _OTHERS, 0), S(T(2, 3, 4), T(2, 3, 4), -1), S(T(3), T(3), 0)],
+    "cosine_similarity", cosine_similarity,
+    [S(_ROWS, _OTHERS), S(_ROWS, _OTHERS, 0), S(T(2, 3, 4), T(2, 3, 4), -1), S(T(3), T(3), 0)],
     [(S(_ROWS, _OTHERS, 2), RuntimeError, "dim must be")], oracle="nn.functional.cosine_similarity", **FUNCTIONAL,
 )  # fmt: skip
 row(
-    "pairwise_distance", pairwise_distance, [S(_ROWS, _OTHERS), S(_ROWS, _OTHERS, 3), S(_ROWS, _OTHERS, 1, 0.1), S(T(1, 1), T(1, 1, low=3, high=4))],
-    [(S(_ROWS, T(3, 5)), AssertionError, "one size (N, D)"), (S(T(3), T(3)), AssertionError, "one size (N, D)")], **FUNCTIONAL,
+    "pairwise_distance", pairwise_distance,
+    [S(_ROWS, _OTHERS), S(_ROWS, _OTHERS, 3), S(_ROWS, _OTHERS, 1, 0.1), S(T(1, 1), T(1, 1, low=3, high=4))],
+    [(S(_ROWS, T(3, 5)), AssertionError, "one size (N, D)"), (S(T(3), T(3)), AssertionError, "one size (N, D)")],
+    **FUNCTIONAL,
 )  # fmt: skip
 row(
     "normalize", normalize, [S(_ROWS), S(_ROWS, 1, 0), S(T(2, 3, 4), 3, -1), S(T(3, low=1), 2, 0)],
@@ -78,27 +80,30 @@ def _one_size(name, *tensors):
 
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=True):
-    """hinge_embedding_loss(input, target, margin=1.0, size_average=True): mean of x where t = 1, max(0, margin - x) where t = -1."""
+    """hinge_embedding_loss(input, target, margin=1.0, size_average=True): mean of x where t = 1, max(0, margin - x)
+    where t = -1."""
     _one_size("hinge_embedding_loss", input, target)
     losses = keep(input, target != -1) + keep(clip(margin - input, 0, None), target != 1)
     return _overall(losses, size_average)
 
 
 def margin_ranking_loss(input1, input2, target, margin=0, size_average=True):
-    """margin_ranking_loss(x1, x2, target, margin=0, size_average=True): mean of max(0, -t (x1 - x2) + margin); t is 1 or -1."""
+    """margin_ranking_loss(x1, x2, target, margin=0, size_average=True): mean of max(0, -t (x1 - x2) + margin); t is 1
+    or -1."""
     return _overall(clip(margin - target * (input1 - input2), 0, None), size_average)
 
 
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=True):
-    """cosine_embedding_loss(x1, x2, target, margin=0, size_average=True): over samples, the mean of 1 - cos where t = 1,
-    max(0, cos - margin) where t = -1.
+    """cosine_embedding_loss(x1, x2, target, margin=0, size_average=True): over samples, the mean of 1 - cos where t =
+    1, max(0, cos - margin) where t = -1.
 
     x1, x2: (N, D); target: (N), of 1 and -1.
     """
     _one_size("cosine_embedding_loss", input1, input2)
     if size_of(target) != size_of(input1)[:1]:
         raise RuntimeError(
-            f"cosine_embedding_loss: target must have one element a sample, size {size_of(input1)[:1]}, got {size_of(target)}"
+            f"cosine_embedding_loss: target must have one element a sample, size {size_of(input1)[:1]}, got "
+            f"{size_of(target)}"
         )
     squares = (total(input1 * input1, 1, False) + EPS) * (total(input2 * input2, 1, False) + EPS)
     cosine = total(input1 * input2, 1, False) / sqrt(squares)
@@ -146,7 +151,8 @@ def multilabel_margin_loss(input, target, size_average=True):
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=True):
-    """multilabel_soft_margin_loss(input, target, weight=None, size_average=True): binary_cross_entropy of sigmoid(input).
+    """multilabel_soft_margin_loss(input, target, weight=None, size_average=True): binary_cross_entropy of
+    sigmoid(input).
 
     Computed without forming the sigmoid, so that large inputs do not overflow.
     """
@@ -189,8 +195,8 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, s
     """triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False): mean of
     max(0, margin + d(anchor, positive) - d(anchor, negative)), d the pairwise distance.
 
-    swap: take d(positive, negative) for the second distance where it is smaller. All (N, D). Raises AssertionError for sizes
-    that differ or a negative margin.
+    swap: take d(positive, negative) for the second distance where it is smaller. All (N, D). Raises AssertionError for
+    sizes that differ or a negative margin.
     """
     sizes = [size_of(t) for t in (anchor, positive, negative)]
     if len(set(sizes)) > 1 or len(sizes[0]) != 2:
@@ -208,7 +214,8 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, s
 def poisson_nll_loss(input, target, log_input=True, full=False, size_average=True, eps=1e-8):
     """poisson_nll_loss(input, target, log_input=True, full=False, size_average=True, eps=1e-8): mean of exp(x) - t x.
 
-    log_input=False: x - t log(x + eps). full: add Stirling's approximation of log t!, t log t - t + log(2 pi t) / 2, where t > 1.
+    log_input=False: x - t log(x + eps). full: add Stirling's approximation of log t!, t log t - t + log(2 pi t) / 2,
+    where t > 1.
     """
     target = matched("poisson_nll_loss", input, target)
     losses = exp(input) - target * input if log_input else input - target * log(input + eps)
@@ -220,6 +227,7 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Tru
 
 _CHANCES = T(3, 4, low=0.1, high=0.9)
 _LABELS, _WEIGHTS = T(3, values=[1, 0, 3], dtype="int64"), T(4, low=0.5, high=2, grad=False)
+_SCORES = T(3, 4, high=2.2, distinct=True)  # no two differ by a margin, where the losses have a kink
 _SIGNS = T(3, 4, values=[[1, -1, -1, 1], [1, 1, -1, -1], [-1, 1, 1, -1]], grad=False)
 _SIDES = T(3, values=[1, -1, -1], grad=False)
 _AVERAGES = ({}, {"size_average": False})
@@ -235,7 +243,8 @@ row(
 row(
     "cosine_embedding_loss", cosine_embedding_loss,
     [S(_ROWS, T(3, 4), _SIDES, **o) for o in _AVERAGES] + [S(_ROWS, T(3, 4), _SIDES, 0.2)],
-    [(S(_ROWS, T(3, 5), _SIDES), RuntimeError, "one size"), (S(_ROWS, T(3, 4), T(4)), RuntimeError, "one element a sample")],
+    [(S(_ROWS, T(3, 5), _SIDES), RuntimeError, "one size"),
+     (S(_ROWS, T(3, 4), T(4)), RuntimeError, "one element a sample")],
     oracle="nn.functional.cosine_embedding_loss", **FUNCTIONAL,
 )  # fmt: skip
 row(
@@ -245,29 +254,34 @@ row(
 _LISTS = T(2, 4, values=[[3, 0, -1, 1], [2, -1, 0, 1]], dtype="int64")
 row(
     "multilabel_margin_loss", multilabel_margin_loss,
-    [S(T(2, 4, distinct=True), _LISTS, **o) for o in _AVERAGES] + [S(T(3, distinct=True), T(3, values=[1, -1, -1], dtype="int64"))],
+    [S(T(2, 4, high=2.2, distinct=True), _LISTS, **o) for o in _AVERAGES]
+    + [S(T(3, high=2.2, distinct=True), T(3, values=[1, -1, -1], dtype="int64"))],
     [(S(T(2, 3), _LISTS), RuntimeError, "the input's size (2, 3)"),
      (S(T(1, 2), T(1, 2, values=[[2, -1]], dtype="int64")), RuntimeError, "out of range for 2 classes")],
     oracle="nn.functional.multilabel_margin_loss", **FUNCTIONAL,
 )  # fmt: skip
 row(
     "multilabel_soft_margin_loss", multilabel_soft_margin_loss,
-    [S(T(3, 4), _CHANCES, **o) for o in _AVERAGES] + [S(T(3, 4), _CHANCES, _WEIGHTS)], [(S(T(3, 4), T(3)), ValueError, "same number")],
+    [S(T(3, 4), _CHANCES, **o) for o in _AVERAGES] + [S(T(3, 4), _CHANCES, _WEIGHTS)],
+    [(S(T(3, 4), T(3)), ValueError, "same number")],
     **FUNCTIONAL,
 )  # fmt: skip
 row(
     "multi_margin_loss", multi_margin_loss,
-    [S(T(3, 4, distinct=True), _LABELS, **o) for o in _AVERAGES]
-    + [S(T(3, 4, distinct=True), _LABELS, 2), S(T(3, 4, distinct=True), _LABELS, 1, 0.3, _WEIGHTS),
-       S(T(3, 4, distinct=True), _LABELS, 2, 0.7, _WEIGHTS, False), S(T(4, distinct=True), T(1, values=[2], dtype="int64"))],
-    [(S(T(3, 4), _LABELS, 3), ValueError, "p must be 1 or 2"), (S(T(2, 4), _LABELS), RuntimeError, "one class a sample"),
+    [S(_SCORES, _LABELS, **o) for o in _AVERAGES]
+    + [S(_SCORES, _LABELS, 2), S(_SCORES, _LABELS, 1, 0.3, _WEIGHTS),
+       S(_SCORES, _LABELS, 2, 0.8, _WEIGHTS, False),
+       S(T(4, high=2.2, distinct=True), T(1, values=[2], dtype="int64"))],
+    [(S(T(3, 4), _LABELS, 3), ValueError, "p must be 1 or 2"),
+     (S(T(2, 4), _LABELS), RuntimeError, "one class a sample"),
      (S(T(3, 2), _LABELS), RuntimeError, "out of range for 2 classes")],
     oracle="nn.functional.multi_margin_loss", **FUNCTIONAL,
 )  # fmt: skip
 row(
     "triplet_margin_loss", triplet_margin_loss,
     [S(_ROWS, T(3, 4), T(3, 4)), S(_ROWS, T(3, 4), T(3, 4), 3.0, swap=True), S(_ROWS, T(3, 4), T(3, 4), p=3)],
-    [(S(_ROWS, T(3, 5), T(3, 4)), AssertionError, "one size (N, D)"), (S(_ROWS, _ROWS, _ROWS, 0), AssertionError, "positive")],
+    [(S(_ROWS, T(3, 5), T(3, 4)), AssertionError, "one size (N, D)"),
+     (S(_ROWS, _ROWS, _ROWS, 0), AssertionError, "positive")],
     **FUNCTIONAL,
 )  # fmt: skip
 row(

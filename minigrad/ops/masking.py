@@ -13,7 +13,6 @@ from minigrad.ops.indexing import check_number, raw
 from minigrad.ops.shape import place, reshape, size_of, sum_to_size
 from minigrad.ops.table import ALL, S, T, row
 
-
 # ---------------------------------------------------------------- masks
 
 
@@ -124,13 +123,15 @@ _MASK_ROW = T(4, values=[0, 1, 1, 0], dtype="uint8")
 row(
     "masked_select", masked_select,
     [S(T(3, 4), _MASK), S(T(3, 4), _MASK_ROW), S(T(4), _MASK), S(T(1), T(1, values=[1], dtype="uint8"))],
-    [(S(T(3, 4), T(3, 4, dtype="int64")), (TypeError, RuntimeError), "mask must be a ByteTensor"), (S(T(3, 4), [1, 0]), TypeError, "got list"),
+    [(S(T(3, 4), T(3, 4, dtype="int64")), (TypeError, RuntimeError), "mask must be a ByteTensor"),
+     (S(T(3, 4), [1, 0]), TypeError, "got list"),
      (S(T(3, 5), _MASK_ROW), RuntimeError, "do not broadcast")], types=ALL,
 )  # fmt: skip
 row(
     "masked_fill", masked_fill,
     [S(T(3, 4), _MASK, 2), S(T(3, 4), _MASK_ROW, 1), S(T(1), T(1, values=[1], dtype="uint8"), 3)],
-    [(S(T(3, 5), _MASK_ROW, 1), RuntimeError, "do not broadcast"), (S(T(3, 4), _MASK, "x"), TypeError, "must be a number"),
+    [(S(T(3, 5), _MASK_ROW, 1), RuntimeError, "do not broadcast"),
+     (S(T(3, 4), _MASK, "x"), TypeError, "must be a number"),
      (S(T(4, dtype="int64"), _MASK_ROW, 1.5), TypeError, "whole numbers")], types=ALL, exported=(), in_place=True,
 )  # fmt: skip
 row(
@@ -206,7 +207,8 @@ def zero(input):
 
 
 row(
-    "copy", copy, [S(T(3, 4, grad=False), T(3, 4)), S(T(3, 4, grad=False), T(4)), S(T(3, 4, grad=False), T(3, 1)), S(T(1, grad=False), T(1))],
+    "copy", copy, [S(T(3, 4, grad=False), T(3, 4)), S(T(3, 4, grad=False), T(4)), S(T(3, 4, grad=False), T(3, 1)),
+                   S(T(1, grad=False), T(1))],
     [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"), (S(T(3, 4), 1), TypeError, "src must be a tensor")],
     types=ALL, method=False, exported=(), in_place=True,
 )  # fmt: skip
@@ -215,6 +217,7 @@ row(
     types=ALL, order=0, why="the result does not depend on the input", method=False, exported=(), in_place=True,
 )  # fmt: skip
 row(
-    "zero", zero, [S(T(3, 4)), S(T(1))], types=ALL, order=0, why="the result does not depend on the input", method=False,
+    "zero", zero, [S(T(3, 4)), S(T(1))], types=ALL, order=0, why="the result does not depend on the input",
+    method=False,
     exported=(), in_place=True,
 )  # fmt: skip

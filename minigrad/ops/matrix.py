@@ -7,9 +7,9 @@ import numpy as np
 
 from minigrad._core import Operation, Tensor
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
+from minigrad.ops.reduction import wide_type
 from minigrad.ops.shape import broadcast_to, size_of
 from minigrad.ops.table import ALL, S, T, row
-
 
 # ---------------------------------------------------------------- diagonals and triangles
 
@@ -78,7 +78,7 @@ def triu(input, k=0):
 
 def _trace(x):
     refuse_dims("trace", (x, 2))
-    return np.trace(x, dtype=x.dtype).reshape(1)
+    return np.trace(x, dtype=wide_type(x)).astype(x.dtype).reshape(1)
 
 
 _trace_op = Operation(
@@ -90,7 +90,7 @@ _trace_op = Operation(
 def trace(input):
     """trace(input): sum of the matrix's main diagonal; a Number of a Tensor."""
     if isinstance(input, Tensor):
-        return _trace(input.array.astype(np.float64 if input.array.dtype.kind == "f" else np.int64)).item()
+        return _trace(input.array.astype(wide_type(input.array))).item()
     return _trace_op(input)
 
 
@@ -158,7 +158,8 @@ solve = Operation(
 
 
 def _lu(a):
-    """L (below the diagonal; its own diagonal is 1) and U of a row permutation of a, by Gaussian elimination with pivots."""
+    """L (below the diagonal; its own diagonal is 1) and U of a row permutation of a, by Gaussian elimination with
+    pivots."""
     lu = a.copy()
     for k in range(lu.shape[0] - 1):
         pivot = k + int(np.argmax(np.abs(lu[k:, k])))
@@ -214,7 +215,8 @@ _potrf_op = Operation("potrf", _potrf, "x", "upper", derivatives={"x": _potrf_ru
 def potrf(input, upper=True):
     """potrf(input, upper=True): Cholesky factor of a symmetric positive definite matrix.
 
-    upper: U with U^T U = input; otherwise L with L L^T = input. Only that triangle of input is read (and gets the gradient).
+    upper: U with U^T U = input; otherwise L with L L^T = input. Only that triangle of input is read (and gets the
+    gradient).
     """
     return _potrf_op(input, bool(upper))
 
@@ -242,7 +244,9 @@ _qr_op = Operation("qr", _qr, "x", outputs=2, derivatives={"x": _qr_rule})
 
 
 def qr(input):
-    """qr(input): (Q, R) with Q R = input, orthonormal columns in Q and R upper triangular, (m, n) -> (m, k), (k, n), k = min(m, n).
+    """qr(input): (Q, R) with Q R = input, Q with orthonormal columns, R upper triangular.
+
+    (m, n) -> (m, k), (k, n), k = min(m, n).
 
     Differentiable for m >= n and full rank.
     """
@@ -258,7 +262,8 @@ row(
 )  # fmt: skip
 row(
     "gesv", gesv, [S(T(3, 2), _WELL), S(T(3, 1), _WELL), S(T(1, 1), T(1, 1, values=[[2.5]]))],
-    [(S(T(3, 2), T(3, 2)), RuntimeError, "square matrix"), (S(T(2, 2), _WELL), RuntimeError, "right sides must have size (3, k)"),
+    [(S(T(3, 2), T(3, 2)), RuntimeError, "square matrix"),
+     (S(T(2, 2), _WELL), RuntimeError, "right sides must have size (3, k)"),
      (S(T(2, 1), T(2, 2, values=[[1, 2], [2, 4]])), RuntimeError, "singular")],
 )  # fmt: skip
 row(

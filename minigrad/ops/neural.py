@@ -1,6 +1,7 @@
 """Activations, softmax, dropout and embedding.
 
-Functions of one argument with a kink say in their formula which side an element is on (`keep`); the mask has no derivative.
+Functions of one argument with a kink say in their formula which side an element is on (`keep`); the mask has no
+derivative.
 """
 
 import math
@@ -45,7 +46,8 @@ _log_softmax_op = _activation(
 
 
 def softmax(input, dim):
-    """softmax(input, dim): exp(x_i) / sum_j exp(x_j) along dim. The largest element is subtracted first: nothing overflows."""
+    """softmax(input, dim): exp(x_i) / sum_j exp(x_j) along dim. The largest element is subtracted first: nothing
+    overflows."""
     return _softmax_op(input, wrap_dim(dim, len(size_of(input)), "softmax: dim"))
 
 
@@ -61,8 +63,10 @@ def softmin(input, dim):
 
 for _function in (softmax, log_softmax, softmin):
     row(
-        _function.__name__, _function, [S(T(3, 4), 1), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(4), 0), S(T(1), 0), S(T(3, 1), dim=1)],
-        [(S(T(3, 4), 2), RuntimeError, "dim must be from -2 to 1"), (S(T(3, 4), None), TypeError, "dim must be an int")],
+        _function.__name__, _function,
+        [S(T(3, 4), 1), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(4), 0), S(T(1), 0), S(T(3, 1), dim=1)],
+        [(S(T(3, 4), 2), RuntimeError, "dim must be from -2 to 1"),
+         (S(T(3, 4), None), TypeError, "dim must be an int")],
         oracle=f"nn.functional.{_function.__name__}", **_FUNCTIONAL,
     )  # fmt: skip
 
@@ -135,7 +139,8 @@ def elu(input, alpha=1.0):
 
 
 def selu(input):
-    """selu(input): scale * elu(x, alpha) with the two constants of self-normalising networks (Klambauer et al. 2017)."""
+    """selu(input): scale * elu(x, alpha) with the two constants of self-normalising networks (Klambauer et al.
+    2017)."""
     return _elu(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946)
 
 
@@ -151,7 +156,8 @@ def relu6(input):
 
 sloped = Operation(    # a slope of its own for each negative element
     "prelu", lambda x, slope: np.where(x > 0, x, x * slope), "x slope", broadcast=True,
-    derivatives={"x": lambda g, x, slope: keep(g, x > 0) + keep(g * slope, x <= 0), "slope": lambda g, x: keep(g * x, x <= 0)},
+    derivatives={"x": lambda g, x, slope: keep(g, x > 0) + keep(g * slope, x <= 0),
+                 "slope": lambda g, x: keep(g * x, x <= 0)},
 )  # fmt: skip
 
 
@@ -214,7 +220,8 @@ _KINKED, _ONE = T(3, 4, distinct=True), T(1, distinct=True)
 row("logsigmoid", logsigmoid, [S(T(3, 4)), S(T(1)), S(T(2, low=-90, high=-80)), S(T(2, low=80, high=90))],
     oracle="nn.functional.logsigmoid", **_FUNCTIONAL)  # fmt: skip
 row(
-    "softplus", softplus, [S(T(3, 4)), S(T(3, 4), 2), S(T(3, 4), 2, 1.9), S(T(1)), S(T(2, low=-90, high=-80)), S(T(2, low=80, high=90))],
+    "softplus", softplus, [S(T(3, 4)), S(T(3, 4), 2), S(T(3, 4), 2, 1.9), S(T(1)), S(T(2, low=-90, high=-80)),
+                           S(T(2, low=80, high=90))],
     oracle="nn.functional.softplus", **_FUNCTIONAL,
 )  # fmt: skip
 row(
@@ -245,7 +252,8 @@ row(
     [(S(T(3, 4), T(3)), RuntimeError, "1 element or one a channel")], oracle="nn.functional.prelu", **_FUNCTIONAL,
 )  # fmt: skip
 row(
-    "glu", glu, [S(T(3, 4)), S(T(4, 3), 0), S(T(2), -1)], [(S(T(3, 3)), RuntimeError, "even size")], oracle="nn.functional.glu",
+    "glu", glu, [S(T(3, 4)), S(T(4, 3), 0), S(T(2), -1)], [(S(T(3, 3)), RuntimeError, "even size")],
+    oracle="nn.functional.glu",
     **_FUNCTIONAL,
 )  # fmt: skip
 row("hardshrink", hardshrink, [S(_KINKED), S(_KINKED, 0.3), S(_ONE)], oracle="nn.functional.hardshrink", **_FUNCTIONAL)
@@ -291,9 +299,9 @@ _embedding = Operation(
 def embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False):
     """embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False): row indices[i] of weight for each i.
 
-    weight: (rows, features); indices: LongTensor of any size (*); result (*, features). A row's gradient is the sum over the
-    places where it was looked up. padding_idx: this row gets no gradient. scale_grad_by_freq: divide a row's gradient by how
-    often it was looked up.
+    weight: (rows, features); indices: LongTensor of any size (*); result (*, features). A row's gradient is the sum
+    over the places where it was looked up. padding_idx: this row gets no gradient. scale_grad_by_freq: divide a row's
+    gradient by how often it was looked up.
     """
     size, where = size_of(weight), raw(check_index("embedding", indices, "indices"))
     if len(size) != 2:
@@ -309,8 +317,8 @@ def embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False):
 def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq=False):
     """embedding_bag(weight, indices, offsets=None, mode="mean"): mean (or "sum") of the rows of weight each bag names.
 
-    indices: 2-D, a bag a row; or 1-D, with offsets (LongTensor) saying where each bag starts; bags may be empty there (zeros).
-    Raises ValueError for offsets that do not start at 0, do not grow, or pass the end.
+    indices: 2-D, a bag a row; or 1-D, with offsets (LongTensor) saying where each bag starts; bags may be empty there
+    (zeros). Raises ValueError for offsets that do not start at 0, do not grow, or pass the end.
     """
     if mode not in ("mean", "sum"):
         raise ValueError(f'embedding_bag: mode must be "mean" or "sum", got {mode!r}')
@@ -325,7 +333,8 @@ def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq
         starts, flat = raw(check_index("embedding_bag", offsets, "offsets")), indices
         if starts.ndim != 1 or starts[0] != 0 or np.any(starts[1:] < starts[:-1]) or starts[-1] > where.size:
             raise ValueError(
-                f"embedding_bag: offsets must start at 0, not decrease, and not pass {where.size}, got {starts.tolist()}"
+                f"embedding_bag: offsets must start at 0, not decrease, and not pass {where.size}, got "
+                f"{starts.tolist()}"
             )
     else:
         raise ValueError(f"embedding_bag: indices must have 1 or 2 dimensions, got size {where.shape}")
@@ -342,9 +351,11 @@ def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq
 _BAGS = T(2, 3, values=[[0, 2, 2], [4, 0, 2]], dtype="int64")
 row(
     "embedding", embedding,
-    [S(T(5, 3), _BAGS), S(T(5, 3), T(4, values=[1, 1, 0, 4], dtype="int64")), S(T(1, 1), T(1, values=[0], dtype="int64"))],
+    [S(T(5, 3), _BAGS), S(T(5, 3), T(4, values=[1, 1, 0, 4], dtype="int64")),
+     S(T(1, 1), T(1, values=[0], dtype="int64"))],
     [(S(T(4, 3), _BAGS), RuntimeError, "index 4 is out of range for a table of 4 rows"),
-     (S(T(5, 3), T(2)), (TypeError, RuntimeError), "indices must be a LongTensor"), (S(T(5), _BAGS), RuntimeError, "2 dimensions"),
+     (S(T(5, 3), T(2)), (TypeError, RuntimeError), "indices must be a LongTensor"),
+     (S(T(5), _BAGS), RuntimeError, "2 dimensions"),
      (S(T(5, 3), _BAGS, 5), RuntimeError, "padding_idx must be from -5 to 4")], **_FUNCTIONAL,
 )  # fmt: skip
 row(
@@ -355,5 +366,6 @@ row(
     [(S(T(5, 3), _BAGS, mode="max"), ValueError, 'mode must be "mean" or "sum"'),
      (S(T(5, 3), _BAGS, T(1, values=[0], dtype="int64")), ValueError, "1-D indices only"),
      (S(T(5, 3), T(1, values=[0], dtype="int64")), ValueError, "need offsets"),
-     (S(T(5, 3), T(2, values=[0, 1], dtype="int64"), T(1, values=[1], dtype="int64")), ValueError, "must start at 0")], **_FUNCTIONAL,
+     (S(T(5, 3), T(2, values=[0, 1], dtype="int64"), T(1, values=[1], dtype="int64")), ValueError, "must start at 0")],
+     **_FUNCTIONAL,
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Operations that return elements of their input in some order: extremes, order statistics, sorting.
 
-Those along a dimension return values with their indices: the indices are found on arrays and the values are picked by them,
-so the derivative is that of picking. The full forms give the whole gradient to every tied element.
+Those along a dimension return values with their indices: the indices are found on arrays and the values are picked by
+them, so the derivative is that of picking. The full forms give the whole gradient to every tied element.
 """
 
 import numpy as np
@@ -12,7 +12,6 @@ from minigrad.ops.indexing import elements
 from minigrad.ops.reduction import APART, BOOL_DIM, NO_SUCH_DIM, along, size_after
 from minigrad.ops.shape import broadcast_to, reshape, size_of, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
-
 
 # ---------------------------------------------------------------- full extremes
 
@@ -112,19 +111,21 @@ def _extremes(name, elementwise, whole, along, input, dim, keepdim, other):
 
 
 def max(input, dim=None, keepdim=False, other=None):
-    """max(input): largest element. max(input, dim, keepdim=False): (values, indices) along dim. max(input, other): elementwise.
+    """max(input): largest element. max(input, dim, keepdim=False): (values, indices) along dim. max(input, other):
+    elementwise.
 
-    nan counts as largest; of equal elements along dim, the first is taken. The full maximum passes its gradient to every
-    element that equals it, the elementwise one to `other` where the two are equal.
+    nan counts as largest; of equal elements along dim, the first is taken. The full maximum passes its gradient to
+    every element that equals it, the elementwise one to `other` where the two are equal.
     """
     return _extremes("max", maximum, largest, max_along, input, dim, keepdim, other)
 
 
 def min(input, dim=None, keepdim=False, other=None):
-    """min(input): smallest element. min(input, dim, keepdim=False): (values, indices) along dim. min(input, other): elementwise.
+    """min(input): smallest element. min(input, dim, keepdim=False): (values, indices) along dim. min(input, other):
+    elementwise.
 
-    nan counts as smallest; of equal elements along dim, the first is taken. The full minimum passes its gradient to every
-    element that equals it, the elementwise one to `other` where the two are equal.
+    nan counts as smallest; of equal elements along dim, the first is taken. The full minimum passes its gradient to
+    every element that equals it, the elementwise one to `other` where the two are equal.
     """
     return _extremes("min", minimum, smallest, min_along, input, dim, keepdim, other)
 
@@ -137,7 +138,8 @@ def _dim_and_flag(name, input, dim, keepdim):
 
 
 def median(input, dim=None, keepdim=False):
-    """median(input): middle element, the lower of two. median(input, dim=-1, keepdim=False): (values, indices) along dim."""
+    """median(input): middle element, the lower of two. median(input, dim=-1, keepdim=False): (values, indices) along
+    dim."""
     if dim is None:
         return middle(input)
     return median_along(input, *_dim_and_flag("median", input, dim, keepdim))
@@ -167,12 +169,14 @@ def kthvalue(input, k, dim=-1, keepdim=False):
 
 
 def sort(input, dim=-1, descending=False):
-    """sort(input, dim=-1, descending=False): (values, indices) in order along dim; equal elements stay in their order."""
+    """sort(input, dim=-1, descending=False): (values, indices) in order along dim; equal elements stay in their
+    order."""
     return sort_along(input, wrap_dim(dim, len(size_of(input)), "sort: dim"), True, bool(descending))
 
 
 def topk(input, k, dim=-1, largest=True, sorted=True):
-    """topk(input, k, dim=-1, largest=True, sorted=True): (values, indices) of the k largest (smallest) elements along dim.
+    """topk(input, k, dim=-1, largest=True, sorted=True): (values, indices) of the k largest (smallest) elements along
+    dim.
 
     They come in order whether `sorted` or not.
     """
@@ -182,7 +186,8 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
 
 _NONE = (S(T(0)), RuntimeError, "no elements")
 _PAIRED = [
-    S(APART), S(APART, 0), S(APART, -1, True), S(T(2, 3, 4, distinct=True), 1), S(T(4, distinct=True), 0), S(T(1, distinct=True)),
+    S(APART), S(APART, 0), S(APART, -1, True), S(T(2, 3, 4, distinct=True), 1), S(T(4, distinct=True), 0),
+    S(T(1, distinct=True)),
     S(T(1, distinct=True), 0), S(T(3, 1, distinct=True), 1),
 ]  # fmt: skip
 for _function in (max, min):
@@ -200,19 +205,23 @@ row(
 )  # fmt: skip
 row(
     "kthvalue", kthvalue,
-    [S(APART, 2), S(APART, 3, 0), S(APART, 1, -1, True), S(T(4, distinct=True), 4, 0), S(APART, 2, True), S(T(1, distinct=True), 1)],
+    [S(APART, 2), S(APART, 3, 0), S(APART, 1, -1, True), S(T(4, distinct=True), 4, 0), S(APART, 2, True),
+     S(T(1, distinct=True), 1)],
     [(S(T(3, 4), 5), RuntimeError, "k must be from 1 to 4"), (S(T(3, 4), 0), RuntimeError, "k must be from 1 to 4"),
      (S(T(3, 4), 1.0), TypeError, "k must be an int"), (S(T(3, 4), 1, 2), RuntimeError, "dim must be")], types=ALL,
 )  # fmt: skip
 row(
     "sort", sort,
-    [S(APART), S(APART, 0), S(APART, 1, True), S(APART, descending=True), S(T(4, distinct=True), -1), S(T(1, distinct=True)),
+    [S(APART), S(APART, 0), S(APART, 1, True), S(APART, descending=True), S(T(4, distinct=True), -1),
+     S(T(1, distinct=True)),
      S(T(3, 1, distinct=True), 1)], [NO_SUCH_DIM, BOOL_DIM, _NONE], types=ALL,
 )  # fmt: skip
 row(
     "topk", topk,
-    [S(APART, 2), S(APART, 1), S(APART, 3, 0), S(APART, 2, -1, False), S(APART, 1, 0, largest=False), S(APART, 4, 1, True, False),
+    [S(APART, 2), S(APART, 1), S(APART, 3, 0), S(APART, 2, -1, False), S(APART, 1, 0, largest=False),
+     S(APART, 4, 1, True, False),
      S(T(4, distinct=True), 2), S(T(1, distinct=True), 1)],
-    [(S(T(3, 4), 5), RuntimeError, "k must be from 1 to 4"), (S(T(3, 4), 4, True), TypeError, "dim must be an int, got bool")],
+    [(S(T(3, 4), 5), RuntimeError, "k must be from 1 to 4"),
+     (S(T(3, 4), 4, True), TypeError, "dim must be an int, got bool")],
     types=ALL,
 )  # fmt: skip

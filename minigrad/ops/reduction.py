@@ -1,7 +1,8 @@
 """Reductions: sums, means, norms, extremes, order statistics, running sums and products.
 
-A full reduction of a Tensor is a Python number, computed in double precision (int64 for integer types), as in the era; of a
-Variable it has size (1,) and the Variable's type. Along a dimension, a 1-D input gives size (1,) too: there is no 0-d.
+A full reduction is computed in double precision (int64 for integer types), as in the era: of a Tensor it is a Python
+number, of a Variable it has size (1,) and the Variable's type. Along a dimension, a 1-D input gives size (1,) too:
+there is no 0-d.
 
 Reductions that return elements of the input, and sorting, are in `ordering`.
 """
@@ -17,7 +18,6 @@ from minigrad.ops.indexing import raw
 from minigrad.ops.shape import broadcast_to, index, reshape, size_of, wrap_dim
 from minigrad.ops.shape import cat as join
 from minigrad.ops.table import ALL, SIGNED, S, T, row
-
 
 # ---------------------------------------------------------------- sizes
 
@@ -47,16 +47,32 @@ def _count(size, dim):
 def _floating(x, name):
     if x.dtype.kind != "f":
         raise TypeError(
-            f"{name}: defined for floating types only, got {x.dtype}; convert the tensor first, for example with .float()"
+            f"{name}: defined for floating types only, got {x.dtype}; convert the tensor first, for example with "
+            f".float()"
         )
+
+
+def wide_type(x):
+    """The type in which full reductions of x are computed."""
+    return np.float64 if x.dtype.kind == "f" else np.int64
+
+
+def _widened(forward):
+    """A forward(x, dim, ...) whose full reductions are computed in the wide type and rounded once, to x's type."""
+
+    def function(x, dim, *parameters):
+        if dim is not None:
+            return forward(x, dim, *parameters)
+        return forward(x.astype(wide_type(x), copy=False), None, *parameters).astype(x.dtype, copy=False)
+
+    return function
 
 
 def _whole(operation, input, *parameters):
     """The full reduction: of a Tensor a number, in the wide type."""
     if not isinstance(input, Tensor):
         return operation(input, *parameters)
-    array = input.array
-    return operation.forward(array.astype(np.float64 if array.dtype.kind == "f" else np.int64), *parameters).item()
+    return operation.forward(input.array.astype(wide_type(input.array), copy=False), *parameters).item()
 
 
 def _reduced(operation, input, dim, *parameters):
@@ -78,17 +94,18 @@ def _accumulate(name, function):
 
     def forward(x, dim, keepdim):
         narrow = x.dtype.kind in "iu" and x.itemsize < 8
-        total = function(x, axis=dim, keepdims=True, dtype=np.int64 if narrow else x.dtype)
+        total = function(x, axis=dim, keepdims=True, dtype=wide_type(x) if narrow or dim is None else x.dtype)
         if narrow:
             kept = total.astype(x.dtype)
             if np.any(kept != total):
                 warnings.warn(
-                    f"{name}: the result does not fit {x.dtype} and wraps around; convert the tensor first, for example with .long()",
+                    f"{name}: the result does not fit {x.dtype} and wraps around; convert the tensor first, for "
+                    f"example with .long()",
                     UserWarning,
                     stacklevel=4,
                 )
             total = kept
-        return total.reshape(size_after(x.shape, dim, keepdim))
+        return total.astype(x.dtype, copy=False).reshape(size_after(x.shape, dim, keepdim))
 
     return forward
 
@@ -104,6 +121,7 @@ def sum(input, dim=None, keepdim=False):
     return _reduced(total, input, dim, keepdim)
 
 
+@_widened
 def _mean(x, dim, keepdim):
     _floating(x, "mean")
     with np.errstate(all="ignore"):
@@ -124,7 +142,8 @@ def mean(input, dim=None, keepdim=False):
 
 
 def _product_rule(g, x, out, dim):
-    """The product of the others: out / x, and where a factor is 0, products from the left times products from the right."""
+    """The product of the others: out / x, and where a factor is 0, products from the left times products from the
+    right."""
     size = size_of(x)
     if not np.any(raw(x) == 0):
         return expand_back(g, size, dim) * expand_back(out, size, dim) / x
@@ -157,7 +176,8 @@ def prod(input, dim=None, keepdim=False):
 
 
 _WHOLE_AND_ALONG = [
-    S(T(3, 4)), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(3, 4), 1, True), S(T(4), 0), S(T(1)), S(T(2, 1), 1), S(T(3, 4), dim=-1, keepdim=True),
+    S(T(3, 4)), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(3, 4), 1, True), S(T(4), 0), S(T(1)), S(T(2, 1), 1),
+    S(T(3, 4), dim=-1, keepdim=True),
 ]  # fmt: skip
 NO_SUCH_DIM = (S(T(3, 4), 2), RuntimeError, "dim must be from -2 to 1 for 2 dimensions, got 2")
 BOOL_DIM = (S(T(3, 4), True), TypeError, "dim must be an int, got bool")
@@ -172,7 +192,8 @@ row(
 row("mean", mean, _WHOLE_AND_ALONG, [NO_SUCH_DIM, _FRACTIONS])
 row(
     "prod", prod,
-    [S(T(3, 4, low=-1.9, high=1.9)), S(T(3, 4, low=-1.9, high=1.9), 0), S(T(2, 3, 4, low=-1.9, high=1.9), -2, True), S(T(4), 0),
+    [S(T(3, 4, low=-1.9, high=1.9)), S(T(3, 4, low=-1.9, high=1.9), 0), S(T(2, 3, 4, low=-1.9, high=1.9), -2, True),
+     S(T(4), 0),
      S(T(1)), S(T(2, 3, values=[[1.5, 0, 2], [3, -1, 0.5]])), S(T(2, 3, values=[[1.5, 0, 0], [3, 0, 0.5]]), 1),
      S(T(2, 3, values=[[1.5, 0, 2], [3, 4, 0.5]]), 0), S(T(3, values=[0, 0, 2]))],
     [NO_SUCH_DIM], types=("float32", "float64", "int64", "int32", "int16", "int8"),
@@ -182,6 +203,7 @@ row(
 # ---------------------------------------------------------------- spread
 
 
+@_widened
 def _variance(x, dim, unbiased, keepdim):
     _floating(x, "var")
     with np.errstate(all="ignore"):
@@ -208,7 +230,7 @@ def _deviation_rule(g, x, out, dim, unbiased):
 
 
 deviation = Operation(
-    "std", lambda x, dim, unbiased, keepdim: np.sqrt(_variance(x, dim, unbiased, keepdim)), "x", "dim unbiased keepdim",
+    "std", _widened(lambda *args: np.sqrt(_variance(*args))), "x", "dim unbiased keepdim",
     derivatives={"x": _deviation_rule},
 )  # fmt: skip
 
@@ -238,7 +260,8 @@ def std(input, dim=None, unbiased=True, keepdim=False):
 for _function in (var, std):
     row(
         _function.__name__, _function,
-        [S(T(3, 4)), S(T(3, 4), False), S(T(3, 4), unbiased=False), S(T(3, 4), 0), S(T(2, 3, 4), -2, False), S(T(3, 4), 1, True, True),
+        [S(T(3, 4)), S(T(3, 4), False), S(T(3, 4), unbiased=False), S(T(3, 4), 0), S(T(2, 3, 4), -2, False),
+         S(T(3, 4), 1, True, True),
          S(T(4), 0)], [NO_SUCH_DIM, _FRACTIONS],
     )  # fmt: skip
 
@@ -246,7 +269,8 @@ for _function in (var, std):
 # ---------------------------------------------------------------- norms
 
 
-def _p_norm(x, p, dim, keepdim):
+@_widened
+def _p_norm(x, dim, keepdim, p):
     _floating(x, "norm")
     size = np.abs(x)
     with np.errstate(all="ignore"):
@@ -282,20 +306,20 @@ def _norm_rule(g, x, out, p, dim):
     return g * sign(x) * nonzero_or_one(abs(x)) ** (p - 1) * nonzero_or_one(out) ** (1 - p)
 
 
-p_norm = Operation("norm", _p_norm, "x", "p dim keepdim", derivatives={"x": _norm_rule})
+p_norm = Operation("norm", _p_norm, "x", "dim keepdim p", derivatives={"x": _norm_rule})
 
 
 def norm(input, p=2, dim=None, keepdim=False):
     """norm(input, p=2), norm(input, p, dim, keepdim=False): (sum |x|^p)^(1/p).
 
-    p: any number; 0 counts the elements that are not 0, inf is the largest |x|, -inf the smallest. The derivative at 0 is
-    taken as 0. Floating types only.
+    p: any number; 0 counts the elements that are not 0, inf is the largest |x|, -inf the smallest. The derivative at 0
+    is taken as 0. Floating types only.
     """
     if isinstance(p, bool) or not isinstance(p, (int, float)):
         raise TypeError(f"norm: p must be a number, got {type(p).__name__}")
     if dim is None:
-        return _whole(p_norm, input, p, None, False)
-    return p_norm(input, p, wrap_dim(dim, len(size_of(input)), "norm: dim"), keepdim)
+        return _whole(p_norm, input, None, False, p)
+    return p_norm(input, wrap_dim(dim, len(size_of(input)), "norm: dim"), keepdim, p)
 
 
 def dist(input, other, p=2):
@@ -306,10 +330,13 @@ def dist(input, other, p=2):
 APART = T(3, 4, distinct=True)
 row(
     "norm", norm,
-    [S(T(3, 4)), S(APART, 1), S(T(3, 4), 2, 1), S(T(3, 4), 2, 0, True), S(APART, 3, -1), S(APART, 1.5), S(APART, 0.5, 1),
-     S(APART, -1, 0), S(APART, 0, 1), S(APART, math.inf), S(APART, math.inf, 1), S(APART, -math.inf, 0, True), S(T(4), 2, 0),
+    [S(T(3, 4)), S(APART, 1), S(T(3, 4), 2, 1), S(T(3, 4), 2, 0, True), S(APART, 3, -1), S(APART, 1.5),
+     S(APART, 0.5, 1),
+     S(APART, -1, 0), S(APART, 0, 1), S(APART, math.inf), S(APART, math.inf, 1), S(APART, -math.inf, 0, True),
+     S(T(4), 2, 0),
      S(T(1, distinct=True)), S(T(2, 2, values=[[0, 0], [3, 4]]), 2, 0)],
-    [(S(T(3, 4), 2, 2), RuntimeError, "dim must be"), (S(T(3), "2"), TypeError, "p must be a number, got str"), _FRACTIONS],
+    [(S(T(3, 4), 2, 2), RuntimeError, "dim must be"), (S(T(3), "2"), TypeError, "p must be a number, got str"),
+     _FRACTIONS],
 )  # fmt: skip
 row(
     "dist", dist, [S(T(3, 4), T(3, 4)), S(T(3, 4), T(4), 3), S(T(1), T(1), 1)],
@@ -392,7 +419,8 @@ _RUNNING = [S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(4), 0), S(T(1), 0), S(T(3, 1),
 row("cumsum", cumsum, _RUNNING, [NO_SUCH_DIM], types=SIGNED)
 row(
     "cumprod", cumprod,
-    [*_RUNNING, S(T(2, 4, values=[[1.5, 0, 2, 3], [0, -1, 0, 2]]), 1), S(T(3, 2, values=[[1.5, 2], [0, 0], [2, 3]]), 0)],
+    [*_RUNNING, S(T(2, 4, values=[[1.5, 0, 2, 3], [0, -1, 0, 2]]), 1),
+     S(T(3, 2, values=[[1.5, 2], [0, 0], [2, 3]]), 0)],
     [NO_SUCH_DIM], types=("float32", "float64", "int64"),
 )  # fmt: skip
 
@@ -463,7 +491,8 @@ def histc(input, bins=100, min=0, max=0):
 _NO_DERIVATIVE = {"order": 0, "why": "its result is an answer or a count"}
 for _function in (all, any):
     row(
-        _function.__name__, _function, [S(T(3, 4, low=0, high=1)), S(T(1, values=[1])), S(T(2, 2, values=[[0, 0], [0, 0]]))],
+        _function.__name__, _function,
+        [S(T(3, 4, low=0, high=1)), S(T(1, values=[1])), S(T(2, 2, values=[[0, 0], [0, 0]]))],
         [(S(T(3, dtype="float32")), TypeError, "ByteTensors only")], types=("uint8",), **_NO_DERIVATIVE,
     )  # fmt: skip
 row(
@@ -473,7 +502,8 @@ row(
     types=ALL, **_NO_DERIVATIVE,
 )  # fmt: skip
 row(
-    "histc", histc, [S(T(3, 4)), S(T(20), 5), S(T(20), 4, -1, 1), S(T(3, values=[2, 2, 2]), 3), S(T(20), bins=3, min=0, max=2)],
+    "histc", histc, [S(T(3, 4)), S(T(20), 5), S(T(20), 4, -1, 1), S(T(3, values=[2, 2, 2]), 3),
+                     S(T(20), bins=3, min=0, max=2)],
     [(S(T(3), 0), RuntimeError, "bins must be positive"), (S(T(3), 2, 1, 0), RuntimeError, "max must not be smaller")],
     **_NO_DERIVATIVE,
 )  # fmt: skip

@@ -24,6 +24,7 @@ def test_products_by_hand():
 def test_dot_is_a_number_of_tensors_and_flattens():
     assert A.dot(B) == 5 + 12 + 21 + 32
     assert type(A.dot(B)) is float
+    assert torch.ByteTensor([20, 20]).dot(torch.ByteTensor([20, 20])) == 800
     assert type(torch.LongTensor([2]).dot(torch.LongTensor([3]))) is int
     assert Variable(A).dot(Variable(B)).size() == (1,)
     v = Variable(A, requires_grad=True)

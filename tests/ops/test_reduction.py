@@ -63,6 +63,10 @@ def test_a_tensors_number_is_computed_in_double_precision():
     t = torch.FloatTensor([0.1, 0.2])
     assert t.sum() == float(np.float32(0.1)) + float(np.float32(0.2))
     assert t.sum() != float(np.float32(0.1) + np.float32(0.2))
+    many = torch.ones(1000) * 0.1
+    for name in ("sum", "mean", "norm"):
+        rounded = np.float32(getattr(many, name)())
+        assert getattr(Variable(many), name)().data.numpy()[0] == rounded  # a Variable's is rounded once
 
 
 def test_positional_order_of_var_and_std():
