@@ -360,7 +360,8 @@ def test_ctrl_c_ends_the_program_and_its_workers():
 
 
 def test_workers_end_when_the_program_is_killed():
-    with start(LOOP.replace("Slow()", "range(10**6)").replace("int(next(batches)[0])", "next(batches)[0]")) as program:
+    text = "batches = iter(DataLoader(range(100), num_workers=2)); print(next(batches), flush=True); time.sleep(1000)"
+    with start(text) as program:
         program.stdout.readline()
         pids = children(program.pid)
         program.kill()
