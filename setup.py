@@ -8,11 +8,13 @@ the one table of Cython directives, the debug build, and the C sources that are 
 import glob
 import os
 import platform
+import re
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 DEBUG = os.environ.get("MINIGRAD_DEBUG", "0") == "1"
 
@@ -58,7 +60,11 @@ def kernel(name):
     )
 
 
+# The NumPy that the extensions are compiled with, written as Python writes its own version: 0x02010000 for 2.1.0.
+NUMPY_HEX_VERSION = "0x{:02x}{:02x}{:02x}00".format(*map(int, re.findall(r"\d+", numpy.__version__)[:3]))
+
 EXTENSIONS = [
+    Extension("minigrad._build", ["minigrad/_build.pyx"], define_macros=[("MG_NUMPY_HEX_VERSION", NUMPY_HEX_VERSION)]),
     Extension("minigrad._core", ["minigrad/_core.pyx"]),
     *map(kernel, KERNELS),
 ]
@@ -80,6 +86,9 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def build_extension(self, extension):
+        parts = [*extension.sources, *extension.depends]
+        if not self.force and not newer_group(parts, self.get_ext_fullpath(extension.name), "newer"):
+            return
         for name, features in INSTRUCTION_SETS.items() if extension.name in KERNELS else ():
             extension.extra_objects += self.compiler.compile(
                 [KERNELS[extension.name]],

@@ -7,6 +7,7 @@ from minigrad.autograd import Variable
 import importlib as _importlib
 
 from minigrad import _core, ops
+from minigrad import autograd as _autograd
 from minigrad._version import __version__
 from minigrad.tensor import availability as _availability
 from minigrad.tensor import interop as _interop

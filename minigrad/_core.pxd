@@ -53,12 +53,13 @@ cdef class Operation:
 
 cdef class Node:
     cdef readonly long long sequence
-    cdef tuple _edges                  # per input: Node, leaf Variable or None
+    cdef tuple _edges                  # per input: Node, leaf Variable, None, or False where no Variable was given
     cdef tuple _numbers                # per input: which output of that Node; None when all are 0
     cdef int outputs
     cdef bint _released
     cdef list _pre_hooks               # (output number, OrderedDict of hooks)
     cdef object _post_hooks            # OrderedDict of hooks or None
+    cdef int replace_pre_hook(self, int number, old, hooks) except -1
     cdef object step(self, object grads, long mask, bint create_graph)
     cdef int release(self) except -1
 
@@ -73,6 +74,7 @@ cdef class OperationNode(Node):
 
 cdef class PythonNode(Node):
     cdef public object context
+    cdef object __weakref__
 
 
 cdef object apply(Operation operation, tuple args)

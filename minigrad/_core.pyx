@@ -33,7 +33,7 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTu
 from libc.stdlib cimport free, realloc
 cimport numpy as cnp
 
-import warnings
+import weakref
 from collections import OrderedDict
 
 import numpy as np
@@ -43,6 +43,7 @@ cnp.import_array()
 cdef extern from "Python.h":
     object PyObject_Vectorcall(object f, PyObject** args, size_t n, PyObject* names)
     void PyType_Modified(type t)
+    void Py_SET_TYPE(object o, type t)
     ctypedef struct PyTypeObject:
         PyObject* tp_dict
 
@@ -351,6 +352,9 @@ cdef class Variable(Value):
                             + ("; take its .data" if isinstance(value, Variable) else ""))
         self._tensor = value
         self._array = None
+        if self._view_of is not None:     # other memory: no view any more, and later changes are its own
+            grad_fn_of(self)
+            self._view_of = None
 
     @property
     def grad(self):
@@ -405,7 +409,7 @@ cdef class Variable(Value):
     @property
     def grad_fn(self):
         """The node that computed this Variable; None on a leaf."""
-        return grad_fn_of(self)
+        return shown(grad_fn_of(self))
 
     @property
     def is_leaf(self):
@@ -433,9 +437,9 @@ cdef class Variable(Value):
 
     @_backward_hooks.setter
     def _backward_hooks(self, value):
+        if grad_fn_of(self) is not None:
+            self._grad_fn.replace_pre_hook(self._output_nr, self._hooks, value)
         self._hooks = value
-        if value is not None and grad_fn_of(self) is not None:
-            self._grad_fn.add_pre_hook(self._output_nr, value)
 
     # ------------------------------------------------ the graph
 
@@ -458,7 +462,7 @@ cdef class Variable(Value):
         if self._hooks is None:
             self._hooks = OrderedDict()
             if grad_fn_of(self) is not None:
-                self._grad_fn.add_pre_hook(self._output_nr, self._hooks)
+                self._grad_fn.replace_pre_hook(self._output_nr, None, self._hooks)
         return operations["removable_handle"](self._hooks, hook)
 
     def retain_grad(self):
@@ -480,9 +484,7 @@ cdef class Variable(Value):
         if self._view_of is not None:
             raise RuntimeError("detach_: views cannot be detached in place, their history belongs to their base; "
                                "use .detach()")
-        self._grad_fn = None
-        self._output_nr = 0
-        self._requires_grad = False
+        set_history(self, None, 0)
         return self
 
 
@@ -498,6 +500,14 @@ cdef inline void bump(Variable v):
     version.value += 1
 
 
+cdef int set_history(Variable v, Node node, int number) except -1:
+    """Make `node` the history of `v`. Hooks stay with the value for which they were registered: with the old history."""
+    if v._grad_fn is not None:
+        v._hooks = None
+    v._grad_fn, v._output_nr, v._requires_grad = node, number, False
+    return 0
+
+
 cdef bint requires_grad(Variable v) except -1:
     return v._requires_grad or grad_fn_of(v) is not None
 
@@ -507,12 +517,9 @@ cdef Node grad_fn_of(Variable v):
     cdef Variable base = v._view_of
     if base is not None and v._view_version != base._counter.value:
         if (v._grad_fn is not None or v._view_version < 0) and requires_grad(base):
-            arrays = (variable_array(base),) + geometry(variable_array(base), variable_array(v))
-            v._grad_fn = record(op_as_strided, (base,) + arrays[1:], arrays, (v,), None, 1)
-            v._output_nr = 0
+            arrays = (variable_array(base),) + place_in_base(v)
+            set_history(v, record(op_as_strided, (base,) + arrays[1:], arrays, (v,), None, 1), 0)
             v._view_version = base._counter.value
-            if v._hooks is not None:
-                v._grad_fn.add_pre_hook(0, v._hooks)
     return v._grad_fn
 
 

@@ -98,6 +98,9 @@ cdef object run_hooks(hooks, object grad, bint create_graph):
             if variable_array(got).shape != variable_array(v).shape:
                 raise RuntimeError("a hook has changed the size of the gradient from "
                                    f"{variable_array(v).shape} to {variable_array(got).shape}")
+            if type_number(variable_array(got)) != type_number(variable_array(v)):
+                raise RuntimeError("a hook has changed the type of the gradient from "
+                                   f"{type_name(variable_array(v))} to {type_name(variable_array(got))}")
             v = got
     return v if create_graph else variable_array(v)
 
@@ -117,7 +120,7 @@ cdef dict plan_partial(tuple roots, tuple inputs):
             wanted.add(v._grad_fn)
     seen = set()
     for v in roots:
-        if v._grad_fn is not None and v._grad_fn not in seen:
+        if grad_fn_of(v) is not None and v._grad_fn not in seen:
             seen.add(v._grad_fn)
             stack.append(v._grad_fn)
     while stack:
@@ -131,7 +134,7 @@ cdef dict plan_partial(tuple roots, tuple inputs):
     for _, node in found:
         mask = 0
         for i, edge in enumerate(node._edges):
-            if edge is not None and (edge in leaves if isinstance(edge, Variable) else edge in wanted):
+            if edge in leaves if isinstance(edge, Variable) else edge in wanted:
                 mask |= 1 << min(i, 62)
         if mask:
             masks[node] = mask
@@ -182,15 +185,6 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
     while queue.count:
         node = <Node> queue.pop()
         buffer = buffers.pop(node)
-        if node._pre_hooks is not None:
-            for number, hooks in node._pre_hooks:
-                grad = buffer.first if number == 0 else None if buffer.others is None else buffer.others[number - 1]
-                if grad is not None and hooks:
-                    grad = run_hooks(hooks, grad, create_graph)
-                    if number == 0:
-                        buffer.first, buffer.first_owned = grad, False
-                    else:
-                        buffer.others[number - 1], buffer.others_owned[number - 1] = grad, False
         if captured is not None and node in captured:
             for number in captured[node]:
                 captured[node][number] = (buffer.first if number == 0 else
@@ -200,6 +194,15 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
             if node not in masks:
                 continue
             mask = masks[node]
+        if node._pre_hooks is not None:
+            for number, hooks in node._pre_hooks:
+                grad = buffer.first if number == 0 else None if buffer.others is None else buffer.others[number - 1]
+                if grad is not None and hooks:
+                    grad = run_hooks(hooks, grad, create_graph)
+                    if number == 0:
+                        buffer.first, buffer.first_owned = grad, False
+                    else:
+                        buffer.others[number - 1], buffer.others_owned[number - 1] = grad, False
         if node.outputs == 1:
             grads = buffer.first
         else:
@@ -212,7 +215,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
         for i in range(PyTuple_GET_SIZE(node._edges)):
             edge = <object> PyTuple_GET_ITEM(node._edges, i)
             grad = result[i]
-            if edge is None or grad is None:
+            if edge is None or edge is False or grad is None:
                 continue
             if isinstance(edge, Node):
                 target = <Node> edge
@@ -237,11 +240,11 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
 
     while leaves:
         v, buffer = leaves.popitem()
-        if v._hooks:
-            buffer.first, buffer.first_owned = run_hooks(v._hooks, buffer.first, create_graph), False
         if captured is not None and v in captured:
             captured[v] = buffer.first
         elif accumulate:
+            if v._hooks:
+                buffer.first, buffer.first_owned = run_hooks(v._hooks, buffer.first, create_graph), False
             accumulate_leaf(v, buffer, create_graph)
     if inputs is None:
         return None

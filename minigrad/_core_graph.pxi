@@ -59,7 +59,9 @@ cdef OperationNode record(Operation operation, tuple args, tuple arrays, tuple o
     for i in range(count):
         edge = None
         value = <object> PyTuple_GET_ITEM(args, i)
-        if (i >= 63 or needs >> i & 1) and isinstance(value, Variable):
+        if not isinstance(value, Variable):
+            edge = False
+        elif i >= 63 or needs >> i & 1:
             v = <Variable> value
             if v._grad_fn is not None:
                 edge = v._grad_fn
@@ -137,9 +139,10 @@ cdef class Node:
 
     @property
     def next_functions(self):
-        """((node or None, number of its output), ...), one an input."""
+        """((node or None, number of its output), ...), one for each input that is a Variable."""
         numbers = self._numbers or (0,) * len(self._edges)
-        return tuple([(AccumulateGrad(e) if isinstance(e, Variable) else e, k) for e, k in zip(self._edges, numbers)])
+        return tuple([(accumulator(e) if isinstance(e, Variable) else shown(e), k)
+                      for e, k in zip(self._edges, numbers) if e is not False])
 
     def register_hook(self, hook):
         """Call `hook(grad_inputs, grad_outputs)` after this node's derivative; what it returns replaces grad_inputs."""
@@ -147,11 +150,13 @@ cdef class Node:
             self._post_hooks = OrderedDict()
         return operations["removable_handle"](self._post_hooks, hook)
 
-    def add_pre_hook(self, int number, hooks):
-        """Let the hooks in `hooks` see (and replace) the gradient of output `number`."""
-        if self._pre_hooks is None:
-            self._pre_hooks = []
-        self._pre_hooks.append((number, hooks))
+    cdef int replace_pre_hook(self, int number, old, hooks) except -1:
+        """Let the hooks in `hooks`, and no longer those in `old`, see (and replace) the gradient of output `number`."""
+        kept = [(k, h) for k, h in self._pre_hooks or () if h is not old]
+        if hooks is not None:
+            kept.append((number, hooks))
+        self._pre_hooks = kept or None
+        return 0
 
     cdef object step(self, object grads, long mask, bint create_graph):
         raise NotImplementedError
@@ -189,6 +194,40 @@ cdef int drain() except -1:
     return 0
 
 
+cdef dict node_types = {}        # (Node class, name) -> subclass of that name
+
+
+cdef object shown(node):
+    """`node` as Python sees it: its type is named after its operation, as in the era.
+
+    The type is put in place only here, when somebody looks: recording a node of a class made at run time would cost
+    a quarter more. It adds nothing to its base, so that the memory is laid out alike.
+    """
+    if node is None:
+        return None
+    if type(node) is PythonNode and getattr(type((<PythonNode> node).context), "_static", True) is False:
+        return (<PythonNode> node).context          # an old-style Function is itself the grad_fn
+    cdef type cls = type(node)
+    if cls is OperationNode or cls is PythonNode:
+        key = cls, node.name()
+        if key not in node_types:
+            node_types[key] = type(key[1], (cls,), {"__slots__": (), "__module__": __name__})
+        cls = node_types[key]
+        Py_INCREF(cls)
+        Py_SET_TYPE(node, cls)
+    return node
+
+
+accumulators = weakref.WeakValueDictionary()      # id of a leaf -> its AccumulateGrad, while somebody holds that
+
+
+def accumulator(variable):
+    if id(variable) not in accumulators:
+        found = accumulators[id(variable)] = AccumulateGrad(variable)
+        return found
+    return accumulators[id(variable)]
+
+
 class AccumulateGrad:
     """Where the graph ends: adds a gradient to the leaf `variable`."""
     next_functions = ()
@@ -199,24 +238,23 @@ class AccumulateGrad:
     def name(self):
         return "AccumulateGrad"
 
-    def __eq__(self, other):
-        return isinstance(other, AccumulateGrad) and other.variable is self.variable
-
-    def __hash__(self):
-        return hash(self.variable)
-
     def __repr__(self):
         return f"<AccumulateGrad object at {id(self.variable):#x}>"
 
 
-@cython.final
 @cython.no_gc_clear
 cdef class OperationNode(Node):
     """Node of an operation from the table."""
 
     def name(self):
+        if self.operation is op_identity:
+            return "Identity"
         words = self.operation.name.replace("_", " ").title().replace(" ", "")
-        return f"{words}Backward"
+        # Two forms of the era's arithmetic: 0 with a number, 1 with two tensors.
+        form = ""
+        if self.operation.broadcast and len(self._edges) == 2:
+            form = "0" if self._edges[0] is False or self._edges[1] is False else "1"
+        return f"{words}Backward{form}"
 
     def __dealloc__(self):
         cdef bint alone = False
@@ -248,14 +286,14 @@ cdef class OperationNode(Node):
         cdef PyObject* values[MOST_SLOTS]
         cdef PyObject* argv[MOST_SLOTS + 1]
         cdef list held = None, result
-        cdef object value, grad
-        cdef tuple formula, slots
+        cdef object value
+        cdef tuple formula, slots, saved = self._values     # held here too, whatever runs in between
         if self._released:
             raise_released(operation.name)
         if create_graph and operation.reference is not None:
             return self.step_through_reference(grads, needs)
         for slot in range(operation._slot_count):
-            value = <object> PyTuple_GET_ITEM(self._values, slot)
+            value = <object> PyTuple_GET_ITEM(saved, slot)
             if operation._slot_users[slot] & needs or operation.variadic:
                 if type(value) is Saved:
                     value = (<Saved> value).unpack(self, slot, create_graph)
@@ -263,7 +301,7 @@ cdef class OperationNode(Node):
                         held = held or []
                         held.append(value)
                 elif operation._slot_kind[slot] == NEEDS:
-                    value = tuple([bool(needs >> i & 1) for i in range(n)])
+                    value = tuple([bool(needs >> min(i, 62) & 1) for i in range(n)])
                     held = held or []
                     held.append(value)
             values[slot] = <PyObject*> value
@@ -332,25 +370,27 @@ cdef class PythonNode(Node):
     def __init__(self, context, inputs, int outputs, Node beside=None):
         """beside: a node whose inputs this one has too."""
         global recorded
-        recorded += 1
-        self.sequence = recorded
         self.context = context
         self.outputs = outputs
-        self._edges = tuple([None if not isinstance(v, Variable) or not requires_grad(v) else
+        self._edges = tuple([False if not isinstance(v, Variable) else None if not requires_grad(v) else
                              (<Variable> v)._grad_fn if (<Variable> v)._grad_fn is not None else v for v in inputs])
         self._numbers = tuple([(<Variable> v)._output_nr if isinstance(v, Variable) else 0 for v in inputs])
         if beside is not None:
             self._edges += beside._edges
             self._numbers += beside._numbers or (0,) * len(beside._edges)
+        recorded += 1                  # only now: a view among the inputs may have recorded its node anew just before
+        self.sequence = recorded
 
     def name(self):
-        return f"{type(self.context).__name__}Backward"
+        cls = type(self.context)
+        return getattr(cls, "_node_name", f"{cls.__name__}Backward")
+
+    def __getattr__(self, name):
+        return getattr(self.context, name)
 
     def attach(self, Variable variable, int number):
         """Make `variable` output `number` of this node."""
-        variable._grad_fn = self
-        variable._output_nr = number
-        variable._requires_grad = False
+        set_history(variable, self, number)
 
     def __dealloc__(self):
         dropped.append(self.context)

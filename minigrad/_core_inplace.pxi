@@ -8,19 +8,13 @@ cdef object apply_in_place(Operation operation, target, tuple args):
 def call_in_place(str name, function, target, tuple args, dict kwargs):
     """The same for any function of `target`: an in-place operation is the out-of-place one, written into its target."""
     cdef Variable v
-    cdef bint is_volatile
     if isinstance(target, Tensor):
         write_into(name, (<Tensor> target).array, function(target, *args, **kwargs))
         return target
     if not isinstance(target, Variable):
         raise TypeError(f"{name}_: expected a Tensor or a Variable, got {type(target).__name__}")
     v = <Variable> target
-    is_volatile = v._volatile
-    for a in args:
-        if isinstance(a, Variable):
-            is_volatile |= (<Variable> a)._volatile
-    if not is_volatile:
-        check_writable_leaf(v, name)
+    check_writable_leaf(v, name)
     result = function(target, *args, **kwargs)
     write_into(name, variable_array(v), result)
     replace_history(v, result)
@@ -42,6 +36,9 @@ cdef int write_into(str name, object array, object value) except -1:
     if size is not None and array.shape != size:
         raise RuntimeError(f"{name}_: an in-place operation cannot change the size of its target: it has size "
                            f"{array.shape}, the result has {size}")
+    if not array.flags.writeable if cnp.PyArray_Check(array) else 0 in array.strides and array.size > 1:
+        raise RuntimeError(f"{name}_: the target's memory cannot be written: it is expanded, so that several elements share "
+                           "one place, or it belongs to a read-only array; change a clone() of it")
     array[...] = value
     return 0
 
@@ -65,24 +62,39 @@ cdef int replace_history(Variable v, Variable result) except -1:
     if result._volatile:
         for target in (v, base):
             if target is not None:
-                (<Variable> target)._volatile, (<Variable> target)._grad_fn = True, None
-                (<Variable> target)._requires_grad = False
+                set_history(<Variable> target, None, 0)
+                (<Variable> target)._volatile = True
         if base is not None:
             v._view_version = counter(base).value
         return 0
     if base is None:
-        v._grad_fn, v._output_nr = result._grad_fn, result._output_nr
+        set_history(v, result._grad_fn, result._output_nr)
         adopt(result, v)
         return 0
     needs = (1 if requires_grad(base) else 0) | (2 if result._grad_fn is not None else 0)
     if needs:
-        arrays = (variable_array(base), variable_array(result)) + geometry(variable_array(base), variable_array(v))
+        arrays = (variable_array(base), variable_array(result)) + place_in_base(v)
         node = record(op_write_view, (base, result) + arrays[2:], arrays, (base,), None, needs)
-        base._grad_fn, base._output_nr = node, 0
+        set_history(base, node, 0)
         v._view_version = -1          # derive this view from the base when next asked
     else:
         v._view_version = counter(base).value
     return 0
+
+
+cdef tuple place_in_base(Variable v):
+    """Where a view lies in its base's memory. A base that was given other memory (`.data = ...`) since has no such place."""
+    base, view = variable_array(v._view_of), variable_array(v)
+    cdef tuple where = geometry(base, view)
+    base_size, base_stride, size, stride, offset = where
+    low = sum([(n - 1) * s for n, s in zip(base_size, base_stride) if s < 0])
+    high = sum([(n - 1) * s for n, s in zip(base_size, base_stride) if s > 0])
+    first = offset + sum([(n - 1) * s for n, s in zip(size, stride) if s < 0])
+    last = offset + sum([(n - 1) * s for n, s in zip(size, stride) if s > 0])
+    if type_number(base) != type_number(view) or first < low or last > high:
+        raise RuntimeError("a view no longer shares its base's memory, because the base's .data was replaced after the view was "
+                           "made; make the view again from the base")
+    return where
 
 
 cdef int adopt(Variable result, Variable v) except -1:
@@ -102,3 +114,10 @@ cdef int adopt(Variable result, Variable v) except -1:
 def mark_changed(Variable target):
     """Count an in-place change that was made outside the engine."""
     bump(target)
+
+
+def alias(Variable v):
+    """A view of all of `v`: another Variable on the same memory, whose history can become another."""
+    cdef Variable same = wrap_variable(variable_array(v), v._volatile)
+    share_memory((same,), v)
+    return same

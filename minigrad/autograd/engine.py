@@ -120,16 +120,20 @@ def _variable_backward(variable, gradient, retain_graph, create_graph, retain_va
 
 def _retain_grad(variable):
     """A hook that keeps the gradient, and does not keep the Variable alive."""
-    if getattr(variable._backward_hooks, "_retains", False):
+    hooks = variable._backward_hooks
+    if hooks is not None and any(isinstance(h, _KeepGrad) for h in hooks.values()):
         return
-    owner = weakref.ref(variable)
+    variable.register_hook(_KeepGrad(variable))
 
-    def keep(g):
-        v = owner()
+
+class _KeepGrad:
+    def __init__(self, variable):
+        self.owner = weakref.ref(variable)
+
+    def __call__(self, g):
+        v = self.owner()
         if v is not None:
             v.grad = g.clone() if v.grad is None else v.grad + g
-
-    variable.register_hook(keep)
 
 
 _core.configure(backward=_variable_backward, removable_handle=register, retain_grad=_retain_grad)

@@ -9,7 +9,9 @@ not twice differentiable.
 The instance made for a call is the context `ctx` and stands behind the node recorded in the graph.
 """
 
+import copy
 import functools
+import weakref
 
 import numpy as np
 
@@ -20,10 +22,9 @@ from minigrad._core import PythonNode, Tensor, Variable, array_of
 class _Context:
     """What a call of a Function keeps for its backward."""
 
-    _saved = None           # Variables or None, in the order of save_for_backward
-    _versions = ()
+    _saved = None           # (Variable, version, number of the result or None) or None, in the order of save_for_backward
     _released = False
-    _node = None
+    _node = None            # weak reference to the node recorded for the call, which holds this context
     _dirty = ()
     _constant = ()
     needs_input_grad = ()
@@ -61,29 +62,28 @@ class _Context:
         if self._released:
             raise RuntimeError(f"{name}: trying to backward through the graph a second time, but the buffers have already been "
                                "freed. Specify retain_graph=True when calling backward the first time")  # fmt: skip
-        for (kind, v), version in zip(self._saved or (), self._versions):
-            if kind == "none":
+        for saved in self._saved or ():
+            if saved is None:
                 yield None
                 continue
-            current = v._version if kind == "input" else v[1]._version
-            if current != version:
+            variable, version, number = saved
+            if variable._version != version:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{name} saved a value at version {version}, it is at version {current} now"
+                    f"{name} saved a value of size {tuple(array_of(variable).shape)} at version {version}, it is at version "
+                    f"{variable._version} now"
                 )
-            if kind == "input":
-                yield v
-            else:
-                number, detached = v
-                out = detached.detach()
-                if number is not None:
-                    self._node.attach(out, number)
-                yield out
+            if number is not None:      # a result: kept without its node, which would keep itself alive
+                variable = variable.detach()
+                node = self._node()
+                if node is not None:
+                    node.attach(variable, number)
+            yield variable
 
     def _release(self):
         if self._saved:
             self._released = True
-        self._saved = None if self._saved is None else ()
+        self._saved = ()
 
 
 class _FunctionMeta(type):
@@ -140,7 +140,30 @@ class Function(_Context, metaclass=_FunctionMeta):
             if not isinstance(a, Variable):
                 raise TypeError(f"{type(self).__name__}: all arguments must be Variables, got {type(a).__name__}; options belong "
                                 "into the constructor")  # fmt: skip
-        return _call(self, lambda ctx, *tensors: ctx.forward(*tensors), args)
+        ctx = self
+        if self._node is not None:      # a second call: the first one's graph keeps its own context
+            ctx = copy.copy(self)
+            ctx._saved, ctx._released, ctx._dirty, ctx._constant = None, False, (), ()
+        return _call(ctx, lambda ctx, *tensors: ctx.forward(*tensors), args)
+
+    # An old-style instance is itself the grad_fn of its results.
+
+    def name(self):
+        """The class's name."""
+        return type(self).__name__
+
+    @property
+    def next_functions(self):
+        """((node or None, number of its output), ...), one for each argument."""
+        node = None if self._node is None else self._node()
+        return () if node is None else node.next_functions
+
+    def register_hook(self, hook):
+        """Call `hook(grad_inputs, grad_outputs)` after backward; what it returns replaces grad_inputs."""
+        node = None if self._node is None else self._node()
+        if node is None:
+            raise RuntimeError(f"{self.name()}: register_hook needs a call whose result requires grad and is still alive")
+        return node.register_hook(hook)
 
     def _step(self, grads, create_graph):
         """One gradient (Variable or None) for each argument; called by the engine."""
@@ -176,6 +199,9 @@ class Function(_Context, metaclass=_FunctionMeta):
             raise TypeError(f"{name}.backward: must return Variables or None, got {type(g).__name__} for argument {k}")
         if tuple(array_of(g).shape) != size:
             raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its size {size}, got {tuple(array_of(g).shape)}")
+        if array_of(g).dtype != self._input_dtypes[k]:
+            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its type, {self._input_dtypes[k]}, got "
+                               f"{_core.type_name(array_of(g))}")  # fmt: skip
         return g if self.needs_input_grad[k] else None
 
     def _zeros(self, k, create_graph):
@@ -200,60 +226,67 @@ def _call(ctx, forward, args):
         if not isinstance(r, Tensor):
             raise TypeError(f"{name}.forward: must return tensors, got {type(r).__name__}")
     ctx._output_sizes = [(r.array.shape, r.array.dtype) for r in results]
-    needed = any(ctx.needs_input_grad)
-    node = PythonNode(ctx, args, len(results)) if needed else None
-    outputs = []
     by_tensor = {id(t): a for t, a in zip(tensors, args) if isinstance(a, Variable)}
+    for d in ctx._dirty:
+        if id(d) not in by_tensor:
+            raise RuntimeError(f"{name}: mark_dirty takes arguments of forward only, got another {type(d).__name__}")
+        _core.check_leaf(by_tensor[id(d)], name)
+        if not any(r is d for r in results):
+            _core.mark_changed(by_tensor[id(d)])
+    for c in ctx._constant:
+        if not any(r is c for r in results):
+            raise RuntimeError(f"{name}: mark_non_differentiable takes results of forward only, got another {type(c).__name__}")
+    node = PythonNode(ctx, args, len(results)) if any(ctx.needs_input_grad) else None
+    outputs = []
     for k, r in enumerate(results):
         source = by_tensor.get(id(r))
-        dirty = any(r is d for d in ctx._dirty)
-        if dirty:
-            if source is None:
-                raise RuntimeError(f"{name}: mark_dirty takes inputs only")
-            if needed and source.is_leaf and source.requires_grad:
-                raise RuntimeError(f"{name}: a leaf Variable that requires grad has been used in an in-place operation.")
-            out = source
-        else:
-            out = source.detach() if source is not None else Variable(r)
-        if is_volatile:
-            out = out if dirty else Variable(r, volatile=True)
-        elif node is not None and not any(r is c for c in ctx._constant):
-            if dirty:
-                _core.mark_changed(out)
+        differentiable = node is not None and not any(r is c for c in ctx._constant)
+        if any(r is d for d in ctx._dirty):
+            value = Variable(r, volatile=is_volatile)
+            if differentiable:
+                node.attach(value, k)
+            outputs.append(_core.changed(source, value))
+            continue
+        out = Variable(r, volatile=is_volatile) if source is None else _core.alias(source)
+        if is_volatile and not out.volatile:
+            out.volatile = True
+        if differentiable:
             node.attach(out, k)
         outputs.append(out)
     if node is not None:
-        ctx._node = node
-        _save(ctx, name, tensors, args, results, outputs)
+        ctx._node = weakref.ref(node)
+        ctx._saved = _saved(ctx, name, tensors, args, results, outputs)
+    ctx._to_save = None
     return outputs[0] if single else tuple(outputs)
 
 
-def _save(ctx, name, tensors, args, results, outputs):
-    saved, versions = [], []
+def _saved(ctx, name, tensors, args, results, outputs):
+    """What save_for_backward was given, as ctx._saved keeps it."""
+    saved = []
     for t in ctx._to_save or ():
-        if t is None:
-            saved.append(("none", None))
-            versions.append(0)
-            continue
-        found = next(((("input", a), a._version) for x, a in zip(tensors, args) if x is t and isinstance(a, Variable)), None)
-        if found is None or any(t is d for d in ctx._dirty):
+        entry = None
+        if t is not None:
+            dirty = any(t is d for d in ctx._dirty)
+            for x, a in zip(tensors, args):
+                if x is t and isinstance(a, Variable) and not dirty:
+                    entry = a, a._version, None
             for k, (r, out) in enumerate(zip(results, outputs)):
-                if r is t:      # without its node, which would keep itself alive through its context
-                    number = None if any(r is c for c in ctx._constant) else k
-                    found = ("output", (number, out.detach())), out._version
-        if found is None:
-            raise RuntimeError(f"{name}: save_for_backward takes inputs and outputs of forward (and None); keep other values as "
-                               "attributes of ctx")  # fmt: skip
-        saved.append(found[0])
-        versions.append(found[1])
-    ctx._saved, ctx._versions = saved, versions
-    ctx._to_save = None
+                if r is t and entry is None:
+                    # a result that is constant is nobody's: it is kept as it is
+                    entry = (out, out._version, None) if any(r is c for c in ctx._constant) else (out.detach(), out._version, k)
+            if entry is None:
+                raise RuntimeError(f"{name}: save_for_backward takes inputs and outputs of forward (and None); keep other values "
+                                   "as attributes of ctx")  # fmt: skip
+        saved.append(entry)
+    return saved
 
 
 # ---------------------------------------------------------------- limits on derivatives
 
 class Error:
     """Context of a node that stands behind a derivative which cannot be differentiated again."""
+
+    _node_name = "Error"
 
     def __init__(self, function):
         self.function = function
@@ -271,7 +304,7 @@ class Error:
 def _once(ctx, tensor, grads):
     """`tensor`, a gradient that was computed without a graph, as a Variable whose differentiation raises."""
     out = Variable(tensor)
-    PythonNode(Error(type(ctx).__name__), grads, 1, ctx._node).attach(out, 0)
+    PythonNode(Error(type(ctx).__name__), grads, 1, ctx._node()).attach(out, 0)
     return out
 
 

@@ -4,11 +4,11 @@ from typing import Any, Literal, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-Kind: TypeAlias = Literal["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]
-Array: TypeAlias = NDArray[Any]
-Steps: TypeAlias = NDArray[np.int64] | None
+_Kind: TypeAlias = Literal["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]
+_Array: TypeAlias = NDArray[Any]
+_Steps: TypeAlias = NDArray[np.int64] | None
 
-KINDS: tuple[Kind, ...]
+KINDS: tuple[_Kind, ...]
 
 def available_instruction_sets() -> tuple[str, ...]: ...
 def instruction_set() -> str: ...
@@ -17,42 +17,42 @@ def use_instruction_set(name: str) -> None: ...
 @final
 class SavedSequence:
     @property
-    def kind(self) -> Kind: ...
+    def kind(self) -> _Kind: ...
 
 def forward(
-    kind: Kind,
-    gx: Array,
-    h0: Array,
-    c0: Array | None,
-    w_hh: Array,
-    b_hh: Array | None,
-    batch_sizes: Steps = None,
+    kind: _Kind,
+    gx: _Array,
+    h0: _Array,
+    c0: _Array | None,
+    w_hh: _Array,
+    b_hh: _Array | None,
+    batch_sizes: _Steps = None,
     reverse: bool = False,
-) -> tuple[Array, Array, Array | None, SavedSequence]: ...
+) -> tuple[_Array, _Array, _Array | None, SavedSequence]: ...
 def backward(
-    kind: Kind,
+    kind: _Kind,
     saved: SavedSequence,
-    d_h: Array | None = None,
-    d_hn: Array | None = None,
-    d_cn: Array | None = None,
-) -> tuple[Array, Array, Array, Array | None, Array]: ...
+    d_h: _Array | None = None,
+    d_hn: _Array | None = None,
+    d_cn: _Array | None = None,
+) -> tuple[_Array, _Array, _Array, _Array | None, _Array]: ...
 def layer_forward(
-    kind: Kind,
-    x: Array,
-    h0: Array,
-    c0: Array | None,
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array | None,
-    b_hh: Array | None,
-    batch_sizes: Steps = None,
+    kind: _Kind,
+    x: _Array,
+    h0: _Array,
+    c0: _Array | None,
+    w_ih: _Array,
+    w_hh: _Array,
+    b_ih: _Array | None,
+    b_hh: _Array | None,
+    batch_sizes: _Steps = None,
     reverse: bool = False,
-) -> tuple[Array, Array, Array | None, SavedSequence]: ...
+) -> tuple[_Array, _Array, _Array | None, SavedSequence]: ...
 def layer_backward(
-    kind: Kind,
+    kind: _Kind,
     saved: SavedSequence,
-    d_h: Array | None,
-    d_hn: Array | None,
-    d_cn: Array | None,
+    d_h: _Array | None,
+    d_hn: _Array | None,
+    d_cn: _Array | None,
     needs: Sequence[bool],
-) -> tuple[Array | None, Array | None, Array | None, Array | None, Array | None, Array | None, Array | None]: ...
+) -> tuple[_Array | None, _Array | None, _Array | None, _Array | None, _Array | None, _Array | None, _Array | None]: ...

@@ -30,8 +30,8 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__FMA__) || defined(__aarch64__)
-#define MG_FUSED /* a * b + c rounds once */
+#if (defined(__FMA__) || defined(__aarch64__)) && defined(__OPTIMIZE__)
+#define MG_FUSED /* a * b + c rounds once; compilers fuse it only when they optimise */
 #endif
 
 #define MG_VECTOR_MATH
