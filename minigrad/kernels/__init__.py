@@ -24,7 +24,16 @@ from ._elementwise import (
     tanh,
     tanh_backward,
 )
-from ._recurrent import KINDS, SavedSequence, backward, forward, layer_backward, layer_forward
+from ._recurrent import (
+    KINDS,
+    SavedSequence,
+    backward,
+    forward,
+    get_num_threads,
+    layer_backward,
+    layer_forward,
+    set_num_threads,
+)
 
 
 def use_instruction_set(name: str) -> None:
@@ -43,6 +52,7 @@ __all__ = [
     "divide",
     "exp",
     "forward",
+    "get_num_threads",
     "instruction_set",
     "layer_backward",
     "layer_forward",
@@ -50,6 +60,7 @@ __all__ = [
     "negative",
     "relu",
     "relu_backward",
+    "set_num_threads",
     "sigmoid",
     "sigmoid_backward",
     "subtract",
