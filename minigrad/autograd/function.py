@@ -213,6 +213,8 @@ def _call(ctx, forward, args):
     """Run forward on tensors, wrap its outputs and record the node."""
     name = type(ctx).__name__
     variables = [a for a in args if isinstance(a, Variable)]
+    for v in variables:
+        _core.check_usable(v, name)
     is_volatile = any(v.volatile for v in variables)
     ctx.needs_input_grad = tuple(isinstance(a, Variable) and a.requires_grad and not is_volatile for a in args)
     ctx._input_sizes = tuple(tuple(array_of(a).shape) if isinstance(a, Variable) else None for a in args)

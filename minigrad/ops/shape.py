@@ -450,9 +450,8 @@ def _as_strided(x, base_size, base_stride, size, stride, offset):
 def _add_strided(x, base_size, base_stride, size, stride, offset):
     """The transpose of as_strided: x added up where its elements came from."""
     flat, whole, start = _laid_out(np.zeros_like(x, shape=base_size), base_size, base_stride)
-    part = _strided(flat, size, stride, start + offset)
-    lone = tuple(slice(0, 1) if t == 0 else slice(None) for t in stride)      # expanded dimensions share memory
-    part[lone] += _sum_to(x, part[lone].shape)
+    places = _strided(np.arange(flat.size), size, stride, start + offset)     # one place may be shown several times
+    flat[...] = np.bincount(places.reshape(-1), x.reshape(-1), flat.size)
     return whole.copy()
 
 
