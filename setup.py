@@ -8,6 +8,7 @@ the one table of Cython directives, the debug build, and the C sources that are 
 import glob
 import os
 import platform
+import re
 
 import numpy
 from Cython.Build import cythonize
@@ -59,7 +60,11 @@ def kernel(name):
     )
 
 
+# The NumPy that the extensions are compiled with, written as Python writes its own version: 0x02010000 for 2.1.0.
+NUMPY_HEX_VERSION = "0x{:02x}{:02x}{:02x}00".format(*map(int, re.findall(r"\d+", numpy.__version__)[:3]))
+
 EXTENSIONS = [
+    Extension("minigrad._build", ["minigrad/_build.pyx"], define_macros=[("MG_NUMPY_HEX_VERSION", NUMPY_HEX_VERSION)]),
     Extension("minigrad._core", ["minigrad/_core.pyx"]),
     *map(kernel, KERNELS),
 ]

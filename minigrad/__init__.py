@@ -7,6 +7,7 @@ from minigrad.autograd import Variable
 import importlib as _importlib
 
 from minigrad import _core, ops
+from minigrad import autograd as _autograd
 from minigrad._version import __version__
 from minigrad.tensor import methods as _methods
 from minigrad.tensor import sampling as _sampling
@@ -35,6 +36,7 @@ ops.install()
 for _entry in ops.table.values():
     if "torch" in _entry.exported:
         globals()[_entry.name] = _entry.function
+del _entry
 
 
 def is_tensor(obj):

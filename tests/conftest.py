@@ -1,3 +1,75 @@
-import numpy as np, pytest
+"""What every test relies on: one BLAS thread, random numbers that can be drawn again, an oracle that is there."""
+
+import os
+
+# Before NumPy is imported: at the sizes of the tests a second thread only costs, and workers that wait burn a core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import importlib.metadata
+import importlib.util
+import secrets
+import zlib
+
+import numpy as np
+import pytest
+
+SEED = int(os.environ.get("MINIGRAD_TEST_SEED") or secrets.randbits(32))
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+
+def oracle_demanded(config):
+    """Whether this run is about the comparison with PyTorch: `pytest -m oracle`, or MINIGRAD_ORACLE=1."""
+    return os.environ.get("MINIGRAD_ORACLE") == "1" or config.option.markexpr.strip() == "oracle"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "oracle: compares with PyTorch itself; skipped where it is not installed")
+
+
+def pytest_report_header(config):
+    torch = importlib.metadata.version("torch") if HAS_TORCH else "not installed, tests marked oracle are skipped"
+    return [f"random numbers: MINIGRAD_TEST_SEED={SEED}", f"oracle: torch {torch}"]
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if "oracle" in item.fixturenames:
+            item.add_marker(pytest.mark.oracle)
+        if item.get_closest_marker("oracle") and not HAS_TORCH and not oracle_demanded(config):
+            item.add_marker(pytest.mark.skip(reason="PyTorch, the oracle, is not installed"))
+
+
+def pytest_collection_finish(session):
+    if oracle_demanded(session.config):
+        if not HAS_TORCH:
+            raise pytest.UsageError("the comparison with PyTorch was asked for, and PyTorch is not installed")
+        if not any(item.get_closest_marker("oracle") for item in session.items):
+            raise pytest.UsageError(
+                "the comparison with PyTorch was asked for, and no test was collected that makes it"
+            )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed and "rng" in getattr(item, "fixturenames", ()):
+        report.sections.append(("random numbers", f"drawn again by MINIGRAD_TEST_SEED={SEED}"))
+    return report
+
+
 @pytest.fixture
-def rng(): return np.random.default_rng(1)
+def rng(request):
+    """NumPy's generator, started anew for each test: its numbers do not depend on which other tests run."""
+    return np.random.default_rng([SEED, zlib.crc32(request.node.nodeid.encode())])
+
+
+@pytest.fixture
+def oracle():
+    """Today's PyTorch, on one thread. A test that uses it is marked `oracle`."""
+    import torch
+
+    torch.set_num_threads(1)
+    return torch

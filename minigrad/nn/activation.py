@@ -148,7 +148,7 @@ class Tanh(_Plain):
 
 
 class ELU(_Plain):
-    """ELU(alpha=1.0, inplace=False): x where x > 0, else alpha (exp(x) - 1). Clevert, Unterthiner, Hochreiter (2016)."""
+    """ELU(alpha=1.0, inplace=False): x where x > 0, else alpha (exp(x) - 1). Clevert et al. (2016)."""
 
     def __init__(self, alpha=1.0, inplace=False):
         super().__init__()
@@ -252,7 +252,7 @@ class Softshrink(_Plain):
 
 
 class PReLU(_Plain):
-    """PReLU(num_parameters=1, init=0.25): x where x > 0, else a x with a learned a, one in all or one a channel (dim 1).
+    """PReLU(num_parameters=1, init=0.25): x where x > 0, else a x with a learned a, one, or one a channel (dim 1).
 
     Do not combine with weight decay, which would pull a to 0. He, Zhang, Ren, Sun (2015).
     """
@@ -288,21 +288,21 @@ class Softmin(_Dimension):
     """Softmin(dim=None): exp(-x) / sum(exp(-x)) along dim."""
 
     def forward(self, input):
-        return F.softmin(input, self.dim, _stacklevel=6)
+        return F.softmin(input, self.dim, _stacklevel=5)
 
 
 class Softmax(_Dimension):
     """Softmax(dim=None): exp(x) / sum(exp(x)) along dim."""
 
     def forward(self, input):
-        return F.softmax(input, self.dim, _stacklevel=6)
+        return F.softmax(input, self.dim, _stacklevel=5)
 
 
 class LogSoftmax(_Dimension):
     """LogSoftmax(dim=None): x - log(sum(exp(x))) along dim."""
 
     def forward(self, input):
-        return F.log_softmax(input, self.dim, _stacklevel=6)
+        return F.log_softmax(input, self.dim, _stacklevel=5)
 
 
 class Softmax2d(_Plain):

@@ -15,9 +15,9 @@ __all__ = ["BatchNorm1d"]
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, for each channel (dimension 1).
 
-    input: N x C or N x C x *. In training, mean and var (biased) are those of the batch, gradients pass through them, and
-    the Tensors running_mean and running_var move towards mean and *unbiased* var by the factor momentum; otherwise the
-    running ones are used.
+    input: N x C or N x C x *. In training, mean and var (biased) are those of the batch, gradients pass through them,
+    and the Tensors running_mean and running_var move towards mean and *unbiased* var by the factor momentum; otherwise
+    the running ones are used.
 
     Raises ValueError in training if there is only one value a channel.
     """
@@ -27,8 +27,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     if training:
         if count == 1:
             raise ValueError(
-                f"batch_norm: in training there must be more than 1 value for each of the {size[1]} channels, got input of "
-                f"size {size}; call .eval() to use the running mean and variance"
+                f"batch_norm: in training there must be more than 1 value for each of the {size[1]} channels, got "
+                f"input of size {size}; call .eval() to use the running mean and variance"
             )
         # Channels last, so that one reduction over dimension 0 serves any number of dimensions.
         rows = input
@@ -42,8 +42,9 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
                 running.array[...] += momentum * (array_of(new) * factor - running.array)
         mean, var = mean.view(*shape), var.view(*shape)
     else:
-        mean = like(input, running_mean.array.reshape(shape))
-        var = like(input, running_var.array.reshape(shape))
+        # Copies, because the graph may outlive the next change of the buffers.
+        mean = like(input, running_mean.array.reshape(shape).copy())
+        var = like(input, running_var.array.reshape(shape).copy())
     y = (input - mean) / sqrt(var + eps)
     if weight is not None:
         y = y * weight.view(*shape)
@@ -51,14 +52,15 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
 
 
 class BatchNorm1d(Module):
-    """BatchNorm1d(num_features, eps=1e-5, momentum=0.1, affine=True): each feature with mean 0 and variance 1 over the batch.
+    """BatchNorm1d(num_features, eps=1e-5, momentum=0.1, affine=True): each feature with mean 0 and variance 1 over the
+    batch.
 
-    Input and output: (N, num_features) or (N, num_features, L). In training with the batch's own mean and variance, while
-    the buffers running_mean and running_var move towards them by the factor momentum; in evaluation with the buffers.
-    affine: then scaled by `weight` and shifted by `bias`, both learned.
+    Input and output: (N, num_features) or (N, num_features, L). In training with the batch's own mean and variance,
+    while the buffers running_mean and running_var move towards them by the factor momentum; in evaluation with the
+    buffers. affine: then scaled by `weight` and shifted by `bias`, both learned.
 
-    `bias` starts at 0, `weight` at 1, as in today's PyTorch; after ``set_rng('0.3')`` uniform in [0, 1), as PyTorch 0.3 had
-    it.
+    `bias` starts at 0, `weight` at 1, as in today's PyTorch; after ``set_rng('0.3')`` uniform in [0, 1), as PyTorch 0.3
+    had it.
 
     Raises ValueError for input of another size, or of one value a feature in training.
     """
@@ -66,7 +68,9 @@ class BatchNorm1d(Module):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True):
         super().__init__()
         if isinstance(num_features, bool) or not hasattr(num_features, "__index__"):
-            raise TypeError(f"BatchNorm1d: num_features must be an int, got {num_features!r} ({type(num_features).__name__})")
+            raise TypeError(
+                f"BatchNorm1d: num_features must be an int, got {num_features!r} ({type(num_features).__name__})"
+            )
         if num_features < 1:
             raise ValueError(f"BatchNorm1d: num_features must be at least 1, got {num_features}")
         self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, affine
@@ -95,12 +99,13 @@ class BatchNorm1d(Module):
         size = tuple(input.size())
         if len(size) not in (2, 3) or size[1] != self.num_features:
             n = self.num_features
-            raise ValueError(f"BatchNorm1d: input must be (N, num_features={n}) or (N, num_features={n}, L), got {size}")
+            raise ValueError(
+                f"BatchNorm1d: input must be (N, num_features={n}) or (N, num_features={n}, L), got {size}"
+            )
         return batch_norm(
             input, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
         )
 
     def __repr__(self):
-        return (
-            f"{type(self).__name__}({self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine})"
-        )
+        options = f"eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
+        return f"{type(self).__name__}({self.num_features}, {options})"

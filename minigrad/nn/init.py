@@ -51,8 +51,8 @@ def calculate_gain(nonlinearity, param=None):
             raise ValueError(f"calculate_gain: param, the negative slope, must be a number, got {param!r}")
         return math.sqrt(2.0 / (1 + param**2))
     raise ValueError(
-        "calculate_gain: nonlinearity must be 'linear', 'sigmoid', 'tanh', 'relu', 'leaky_relu' or the name of a convolution "
-        f"such as 'conv1d', got {nonlinearity!r}"
+        "calculate_gain: nonlinearity must be 'linear', 'sigmoid', 'tanh', 'relu', 'leaky_relu' or the name of a "
+        f"convolution such as 'conv1d', got {nonlinearity!r}"
     )
 
 
@@ -98,8 +98,8 @@ def eye(tensor):
 def dirac(tensor):
     """The delta function: as weights of a convolution it passes on as many channels as it can.
 
-    tensor: out x in x kernel sizes; entry (k, k, centre) is 1 for k < min(out, in), the rest 0. Raises ValueError unless
-    tensor is 3-D to 5-D.
+    tensor: out x in x kernel sizes; entry (k, k, centre) is 1 for k < min(out, in), the rest 0. Raises ValueError
+    unless tensor is 3-D to 5-D.
     """
     array = _tensor("dirac", tensor, (3, 4, 5)).array
     array.fill(0)
@@ -126,7 +126,7 @@ def xavier_uniform(tensor, gain=1):
 
 
 def xavier_normal(tensor, gain=1):
-    """Normal with standard deviation gain * sqrt(2 / (fan_in + fan_out)). Glorot and Bengio (2010). ValueError below 2-D."""
+    """Normal with standard deviation gain * sqrt(2 / (fan_in + fan_out)); otherwise as `xavier_uniform`."""
     _tensor("xavier_normal", tensor)
     return normal(tensor, 0, gain * math.sqrt(2.0 / sum(_fans("xavier_normal", tensor))))
 

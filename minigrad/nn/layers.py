@@ -8,6 +8,7 @@ import math
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import empty
+from minigrad.ops.linear import linear
 
 __all__ = [
     "AlphaDropout",
@@ -64,7 +65,7 @@ class Linear(Module):
 
     def forward(self, input):
         try:
-            return F.linear(input, self.weight, self.bias)
+            return linear(input, self.weight, self.bias)
         except RuntimeError as error:
             size = tuple(input.size())
             if size[-1:] != (self.in_features,):
@@ -133,8 +134,8 @@ class Embedding(Module):
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(
-                    f"Embedding: padding_idx must be below num_embeddings={num_embeddings} (or count from the end), got "
-                    f"{padding_idx}"
+                    f"Embedding: padding_idx must be below num_embeddings={num_embeddings} (or count from the end), "
+                    f"got {padding_idx}"
                 )
             padding_idx %= num_embeddings
         self.padding_idx, self.max_norm, self.norm_type = padding_idx, max_norm, norm_type
@@ -149,7 +150,7 @@ class Embedding(Module):
             self.weight.data[self.padding_idx].fill_(0)
 
     def forward(self, input):
-        return F._embedding(
+        return F._looked_up(
             "Embedding", input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
         )
 
@@ -167,10 +168,10 @@ class EmbeddingBag(Module):
     """EmbeddingBag(num_embeddings, embedding_dim, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode='mean'):
     sums ('sum') or means ('mean') of bags of embeddings, without the embeddings in between.
 
-    Called (input, offsets=None): a 2-D LongTensor (bags, size of a bag), or a 1-D one with offsets, where each bag starts.
-    Output: bags x embedding_dim; an empty bag gives 0. `weight` starts normal (0, 1).
+    Called (input, offsets=None): a 2-D LongTensor (bags, size of a bag), or a 1-D one with offsets, where each bag
+    starts. Output: bags x embedding_dim; an empty bag gives 0. `weight` starts normal (0, 1).
 
-    Raises ValueError if offsets are missing for 1-D input, given for 2-D, do not start at 0, decrease, or go past the end.
+    Raises ValueError if offsets are missing for 1-D input, given for 2-D, do not start at 0, decrease or are too large.
     """
 
     def __init__(

@@ -58,10 +58,6 @@ class _WeightedLoss(_Loss):
         self.register_buffer("weight", weight)
 
 
-def _weight(loss):
-    return None if loss.weight is None else Variable(loss.weight)
-
-
 class _PairLoss(_Loss):
     """Base of elementwise losses with the options size_average and reduce."""
 
@@ -87,7 +83,7 @@ class MSELoss(_PairLoss):
 
 
 class SmoothL1Loss(_PairLoss):
-    """SmoothL1Loss(size_average=True, reduce=True): `functional.smooth_l1_loss`, squares near 0 and absolute values away."""
+    """SmoothL1Loss(size_average=True, reduce=True): `functional.smooth_l1_loss`, squares near 0."""
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -111,7 +107,7 @@ class NLLLoss(_WeightedLoss):
 
     def forward(self, input, target):
         _constant_target(self, target)
-        return F.nll_loss(input, target, _weight(self), self.size_average, self.ignore_index, self.reduce)
+        return F.nll_loss(input, target, self.weight, self.size_average, self.ignore_index, self.reduce)
 
 
 class NLLLoss2d(NLLLoss):
@@ -127,7 +123,7 @@ class CrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input, target):
         _constant_target(self, target)
-        return F.cross_entropy(input, target, _weight(self), self.size_average, self.ignore_index, self.reduce)
+        return F.cross_entropy(input, target, self.weight, self.size_average, self.ignore_index, self.reduce)
 
 
 class PoissonNLLLoss(_Loss):
@@ -147,14 +143,14 @@ class BCELoss(_WeightedLoss):
 
     def forward(self, input, target):
         _constant_target(self, target)
-        return F.binary_cross_entropy(input, target, _weight(self), self.size_average)
+        return F.binary_cross_entropy(input, target, self.weight, self.size_average)
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
     """BCEWithLogitsLoss(weight=None, size_average=True): `functional.binary_cross_entropy_with_logits`."""
 
     def forward(self, input, target):
-        return F.binary_cross_entropy_with_logits(input, target, _weight(self), self.size_average)
+        return F.binary_cross_entropy_with_logits(input, target, self.weight, self.size_average)
 
 
 class HingeEmbeddingLoss(_Loss):
@@ -169,7 +165,7 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """MarginRankingLoss(margin=0, size_average=True): `functional.margin_ranking_loss`, called (input1, input2, target)."""
+    """MarginRankingLoss(margin=0, size_average=True): `functional.margin_ranking_loss`. Called (x1, x2, target)."""
 
     def __init__(self, margin=0, size_average=True):
         super().__init__(size_average)
@@ -180,7 +176,7 @@ class MarginRankingLoss(_Loss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """CosineEmbeddingLoss(margin=0, size_average=True): `functional.cosine_embedding_loss`, called (input1, input2, target)."""
+    """CosineEmbeddingLoss(margin=0, size_average=True): `functional.cosine_embedding_loss`. Called (x1, x2, y)."""
 
     def __init__(self, margin=0, size_average=True):
         super().__init__(size_average)
@@ -210,7 +206,7 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
     """MultiLabelSoftMarginLoss(weight=None, size_average=True): `functional.multilabel_soft_margin_loss`."""
 
     def forward(self, input, target):
-        return F.multilabel_soft_margin_loss(input, target, _weight(self), self.size_average)
+        return F.multilabel_soft_margin_loss(input, target, self.weight, self.size_average)
 
 
 class MultiMarginLoss(_WeightedLoss):
@@ -226,7 +222,7 @@ class MultiMarginLoss(_WeightedLoss):
         self.p, self.margin = p, margin
 
     def forward(self, input, target):
-        return F.multi_margin_loss(input, target, self.p, self.margin, _weight(self), self.size_average)
+        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.size_average)
 
 
 class TripletMarginLoss(Module):

@@ -68,7 +68,8 @@ class Module:
         table = self.__dict__.get(name)
         if table is None:
             raise AttributeError(
-                f"cannot assign {name[1:]} before Module.__init__() call: begin {_kind(self)}.__init__ with super().__init__()"
+                f"cannot assign {name[1:]} before Module.__init__() call: begin {_kind(self)}.__init__ "
+                "with super().__init__()"
             )
         return table
 
@@ -98,8 +99,8 @@ class Module:
         self._check_name(name, parameters, "parameter")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign {_kind(param)} object to parameter {name!r} of {_kind(self)}: a Parameter or None is expected"
-                + _wrapping(param)
+                f"cannot assign {_kind(param)} object to parameter {name!r} of {_kind(self)}: a Parameter or None is "
+                f"expected{_wrapping(param)}"
             )
         if param is not None and not param.is_leaf:
             raise ValueError(
@@ -114,7 +115,8 @@ class Module:
         self._check_name(name, modules, "module")
         if module is not None and not isinstance(module, Module):
             raise TypeError(
-                f"{module!r} is not a Module subclass: {_kind(self)} needs a Module or None for {name!r}, got {_kind(module)}"
+                f"{module!r} is not a Module subclass: {_kind(self)} needs a Module or None for {name!r}, "
+                f"got {_kind(module)}"
             )
         modules[name] = module
 
@@ -143,7 +145,8 @@ class Module:
         elif name in tables.get("_modules", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign {_kind(value)} as child module {name!r} of {_kind(self)}: a Module or None is expected"
+                    f"cannot assign {_kind(value)} as child module {name!r} of {_kind(self)}: a Module or None is "
+                    "expected"
                 )
             tables["_modules"][name] = None
         elif name in tables.get("_buffers", ()):
@@ -255,7 +258,9 @@ class Module:
         if strict:
             unexpected = [key for key in state_dict if key not in own]
             if unexpected:
-                raise KeyError(f"{name}: unexpected key {', '.join(map(repr, unexpected))} in state_dict, which this module lacks")
+                raise KeyError(
+                    f"{name}: unexpected key {', '.join(map(repr, unexpected))} in state_dict, which this module lacks"
+                )
             missing = [key for key in own if key not in state_dict]
             if missing:
                 raise KeyError(f"{name}: missing keys in state_dict: {', '.join(map(repr, missing))}")
@@ -346,7 +351,7 @@ class Module:
         return register(self._forward_pre_hooks, hook)
 
     def register_forward_hook(self, hook):
-        """Call hook(module, input, output) after each forward; it must return None. Returns a handle with ``remove()``."""
+        """Call hook(module, input, output) after each forward; it must return None. Returns a handle to remove it."""
         return register(self._forward_hooks, hook)
 
     def register_backward_hook(self, hook):
@@ -393,6 +398,6 @@ def _wrapping(value):
 def _refuse_result(kinds, hook, result):
     if result is not None:
         raise RuntimeError(
-            f"{kinds} must not return anything, but {getattr(hook, '__name__', hook)!r} didn't return None: it returned "
-            f"{_kind(result)}"
+            f"{kinds} must not return anything, but {getattr(hook, '__name__', hook)!r} didn't return None: it "
+            f"returned {_kind(result)}"
         )

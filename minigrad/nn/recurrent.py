@@ -5,6 +5,7 @@ The modules hold parameters and options, check what comes in (`recurrent_checks`
 """
 
 import math
+from numbers import Real
 
 from minigrad._core import array_of
 from minigrad.nn import functional
@@ -50,7 +51,7 @@ class _Layers(Module):
         super().__init__()
         name = type(self).__name__
         checks.check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
+        if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout <= 1:
             raise ValueError(f"{name}: dropout must be a probability from 0 to 1, got {dropout!r}")
         if dropout and num_layers == 1:
             checks.warn(
@@ -98,7 +99,7 @@ class _Layers(Module):
         """Dropout between layers, or None where it would do nothing."""
         if not self.dropout or not self.training or self.num_layers == 1:
             return None
-        return lambda x: functional.dropout(x, self.dropout, True)
+        return lambda x: functional.dropout(x, float(self.dropout), True)
 
     def __repr__(self):
         options = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}

@@ -8,6 +8,7 @@ state are ignored, and a number may stand for `bias`. Every other mismatch is a 
 import sys
 import warnings
 from itertools import pairwise
+from numbers import Real
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, type_name
@@ -44,7 +45,7 @@ def check_bias(name, bias, hint):
     """`bias` as a bool. A number is taken for its truth, with a warning that says where the number may belong."""
     if isinstance(bias, bool):
         return bias
-    if isinstance(bias, (int, float)):
+    if isinstance(bias, Real):
         warn(
             f"{name}: bias must be True or False, got {bias!r}, which counts as bias={bool(bias)}. Arguments without a "
             f"name are taken in order{hint}"

@@ -1,7 +1,7 @@
 """The operations: each forward and each derivative written once, and the table that lists them all."""
 
 from minigrad import _core, kernels
-from minigrad.ops import elementwise, indexing, shape, subscript
+from minigrad.ops import elementwise, linear, margins, matrix, neural, ordering, recurrent, shape, subscript
 from minigrad.ops.table import table
 
 
@@ -14,7 +14,7 @@ def connect():
         invert=elementwise.invert, bitand=elementwise.bitand, bitor=elementwise.bitor, bitxor=elementwise.bitxor,
         lshift=elementwise.lshift, rshift=elementwise.rshift,
         as_strided=shape.as_strided, write_view=shape.write_view, identity=shape.identity, sum_to_size=shape.sum_to_size,
-        getitem=subscript.getitem, setitem=subscript.setitem,
+        matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
         geometry=shape.geometry, accumulate_arrays=kernels.accumulate, copy_array=lambda array: array.copy(),
     )  # fmt: skip
 

@@ -1,11 +1,11 @@
-"""Operations that pick elements by index arrays or masks, and those that write to such places.
+"""Operations that pick elements by index arrays, and those that write to such places.
 
-Every way of naming places by a LongTensor - rows along a dimension (`index_select`), one place per element (`gather`), flat
-numbers (`take`), several indexers side by side (`x[[0, 1], [2, 0]]`) - comes down to an index tuple for NumPy. `Places` makes
-the same five operations of each: read there, write there, fill there, add there, and the adjoint of reading. They are one
-another's derivatives, so all can be differentiated any number of times.
+Every way of naming places by a LongTensor - rows along a dimension (`index_select`), one place per element (`gather`),
+flat numbers (`take`), several indexers side by side (`x[[0, 1], [2, 0]]`) - comes down to an index tuple for NumPy.
+`Places` makes the same five operations of each: read there, write there, fill there, add there, and the adjoint of
+reading. They are one another's derivatives, so all can be differentiated any number of times.
 
-Indexing with square brackets is in `subscript`.
+Masks are in `masking`, square brackets in `subscript`.
 """
 
 import math
@@ -13,9 +13,9 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of, like
-from minigrad.ops.elementwise import _flat_fallback, cast, keep
+from minigrad.ops.elementwise import keep
 from minigrad.ops.shape import index as basic_index
-from minigrad.ops.shape import place, reshape, size_of, sum_to_size, wrap_dim
+from minigrad.ops.shape import reshape, size_of, sum_to_size, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
 
 LONG = np.dtype(np.int64)
@@ -54,7 +54,8 @@ def add_at(x, where, source):
 
 
 class Places:
-    """The operations of one way to name places. `locate(index, dim, size)` gives the index tuple into arrays of `size`."""
+    """The operations of one way to name places. `locate(index, dim, size)` gives the index tuple into arrays of
+    `size`."""
 
     def __init__(self, name, locate):
         def write(x, where, value):
@@ -166,8 +167,8 @@ def _row_source(name, input, dim, index, source):
     if wanted == got:
         return source
     if math.prod(wanted) != math.prod(got):
-        raise RuntimeError(f"{name}: source must have size {wanted} (input {size}, with the {wanted[dim]} indices in dimension {dim}), "
-                           f"got {got}")  # fmt: skip
+        raise RuntimeError(f"{name}: source must have size {wanted} (input {size}, with the {wanted[dim]} indices "
+                           f"in dimension {dim}), got {got}")  # fmt: skip
     return reshape(source, wanted)
 
 
@@ -192,7 +193,8 @@ def index_copy(input, dim, index, source):
 
 
 def index_fill(input, dim, index, value):
-    """index_fill(input, dim, index, value): input with the slices that index names along dim set to the number value."""
+    """index_fill(input, dim, index, value): input with the slices that index names along dim set to the number
+    value."""
     dim = _row_index("index_fill", input, dim, index)
     return rows.fill(input, index, dim, check_number("index_fill", value, input))
 
@@ -204,7 +206,8 @@ def _I(*values):
 _LONG_ONLY = (TypeError, RuntimeError)
 row(
     "index_select", index_select,
-    [S(T(3, 4), 0, _I(2, 0, 2)), S(T(3, 4), 1, _I(3)), S(T(2, 3, 2), -2, _I(1, 1)), S(T(1), 0, _I(0)), S(T(4), 0, _I(3, 1))],
+    [S(T(3, 4), 0, _I(2, 0, 2)), S(T(3, 4), 1, _I(3)), S(T(2, 3, 2), -2, _I(1, 1)), S(T(1), 0, _I(0)),
+     S(T(4), 0, _I(3, 1))],
     [(S(T(3, 4), 0, _I(3)), RuntimeError, "index 3 is out of range for dimension 0 of size 3"),
      (S(T(3, 4), 0, _I(-1)), RuntimeError, "index -1 is out of range"),
      (S(T(3, 4), 0, T(2, values=[0, 1], dtype="int32")), _LONG_ONLY, "must be a LongTensor"),
@@ -214,7 +217,8 @@ row(
 )  # fmt: skip
 row(
     "index_add", index_add,
-    [S(T(3, 4), 0, _I(2, 0, 2), T(3, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [S(T(3, 4), 0, _I(2, 0, 2), T(3, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)),
+     S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 0, _I(0, 1), T(2, 3)), RuntimeError, "source must have size (2, 4)"),
      (S(T(3, 4), 0, _I(5), T(1, 4)), RuntimeError, "out of range"),
      (S(T(3, 4), 0, _I(0), 1), TypeError, "source must be a tensor")],
@@ -222,14 +226,16 @@ row(
 )  # fmt: skip
 row(
     "index_copy", index_copy,
-    [S(T(3, 4), 0, _I(2, 0), T(2, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [S(T(3, 4), 0, _I(2, 0), T(2, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)),
+     S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 0, _I(0, 1), T(2, 3)), RuntimeError, "source must have size (2, 4)")],
     types=ALL, exported=(), in_place=True,
 )  # fmt: skip
 row(
     "index_fill", index_fill,
     [S(T(3, 4), 0, _I(2, 0), 2), S(T(3, 4), -1, _I(3), 1), S(T(1), 0, _I(0), 3)],
-    [(S(T(3, 4), 0, _I(0, 3), 1), RuntimeError, "out of range"), (S(T(3, 4), 0, _I(0), "a"), TypeError, "must be a number")],
+    [(S(T(3, 4), 0, _I(0, 3), 1), RuntimeError, "out of range"),
+     (S(T(3, 4), 0, _I(0), "a"), TypeError, "must be a number")],
     types=ALL, exported=(), in_place=True,
 )  # fmt: skip
 
@@ -246,8 +252,8 @@ def _element_index(name, input, dim, index):
         )
     for k, (have, limit) in enumerate(zip(where.shape, size)):
         if k != dim and have > limit:
-            raise RuntimeError(f"{name}: index of size {tuple(where.shape)} is larger than input of size {size} in dimension {k}; "
-                               f"only dimension {dim} may be longer")  # fmt: skip
+            raise RuntimeError(f"{name}: index of size {tuple(where.shape)} is larger than input of size {size} in "
+                               f"dimension {k}; only dimension {dim} may be longer")  # fmt: skip
     check_bounds(name, where, size[dim], f"dimension {dim} of size {size[dim]}")
     return dim
 
@@ -285,7 +291,8 @@ def scatter(input, dim, index, source):
 
 
 def scatter_add(input, dim, index, source):
-    """scatter_add(input, dim, index, source): input with source[i][j] added to out[index[i][j]][j] for dim 0, and so on."""
+    """scatter_add(input, dim, index, source): input with source[i][j] added to out[index[i][j]][j] for dim 0, and so
+    on."""
     dim = _element_index("scatter_add", input, dim, index)
     return elements.add(input, index, _element_source("scatter_add", index, source), dim)
 
@@ -294,22 +301,26 @@ _GRID = T(2, 3, values=[[0, 1, 1], [2, 0, 1]], dtype="int64")
 _ONE_EACH = T(3, 1, values=[[1], [0], [3]], dtype="int64")
 row(
     "gather", gather,
-    [S(T(3, 3), 0, _GRID), S(T(3, 4), 1, _ONE_EACH), S(T(3, 4), -1, _ONE_EACH), S(T(4), 0, _I(3, 3, 0)), S(T(1), 0, _I(0))],
-    [(S(T(3, 4), 1, T(3, 1, values=[[1], [0], [4]], dtype="int64")), RuntimeError, "index 4 is out of range for dimension 1"),
+    [S(T(3, 3), 0, _GRID), S(T(3, 4), 1, _ONE_EACH), S(T(3, 4), -1, _ONE_EACH), S(T(4), 0, _I(3, 3, 0)),
+     S(T(1), 0, _I(0))],
+    [(S(T(3, 4), 1, T(3, 1, values=[[1], [0], [4]], dtype="int64")), RuntimeError,
+      "index 4 is out of range for dimension 1"),
      (S(T(3, 4), 1, _I(0)), RuntimeError, "as many dimensions"),
      (S(T(2, 4), 1, _ONE_EACH), RuntimeError, "larger than input of size (2, 4) in dimension 0"),
      (S(T(3, 4), 1, T(3, 1)), _LONG_ONLY, "must be a LongTensor")], types=ALL,
 )  # fmt: skip
 row(
     "scatter", scatter,
-    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(3, 4), -1, _ONE_EACH, 1), S(T(4), 0, _I(1, 1), T(2)),
+    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(3, 4), -1, _ONE_EACH, 1),
+     S(T(4), 0, _I(1, 1), T(2)),
      S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 1, _ONE_EACH, T(2, 1)), RuntimeError, "at least as large as index"),
      (S(T(3, 4), 1, _ONE_EACH, [1]), TypeError, "tensor or a number")], types=ALL, exported=(), in_place=True,
 )  # fmt: skip
 row(
     "scatter_add", scatter_add,
-    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(4), 0, _I(1, 1), T(2)), S(T(1), 0, _I(0), T(1))],
+    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(4), 0, _I(1, 1), T(2)),
+     S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 1, _ONE_EACH, T(2, 1)), RuntimeError, "at least as large as index"),
      (S(T(3, 4), 1, _ONE_EACH, 1), TypeError, "source must be a tensor")], types=ALL, exported=(), in_place=True,
 )  # fmt: skip
@@ -322,8 +333,8 @@ def _flat_index(name, input, index):
     where, count = raw(check_index(name, index)), math.prod(size_of(input))
     wrong = where[(where < -count) | (where >= count)]
     if wrong.size:
-        raise RuntimeError(f"{name}: index {int(wrong.reshape(-1)[0])} is out of range for {count} elements: indices go from "
-                           f"{-count} to {count - 1}")  # fmt: skip
+        raise RuntimeError(f"{name}: index {int(wrong.reshape(-1)[0])} is out of range for {count} elements: "
+                           f"indices go from {-count} to {count - 1}")  # fmt: skip
     return index
 
 
@@ -351,164 +362,16 @@ def put(input, index, source, accumulate=False):
 
 
 row(
-    "take", take, [S(T(3, 4), _I(0, 5, -1)), S(T(3, 4), T(2, 2, values=[[0, 11], [-12, 3]], dtype="int64")), S(T(1), _I(0))],
+    "take", take, [S(T(3, 4), _I(0, 5, -1)), S(T(3, 4), T(2, 2, values=[[0, 11], [-12, 3]], dtype="int64")),
+                   S(T(1), _I(0))],
     [(S(T(3, 4), _I(12)), RuntimeError, "index 12 is out of range for 12 elements"),
      (S(T(3, 4), _I(-13)), RuntimeError, "index -13 is out of range")], types=ALL,
 )  # fmt: skip
 row(
     "put", put,
-    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True), S(T(3, 4), _I(1, 1), T(2, 1)), S(T(1), _I(0), T(1))],
+    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True), S(T(3, 4), _I(1, 1), T(2, 1)),
+     S(T(1), _I(0), T(1))],
     [(S(T(3, 4), _I(0, 1), T(3)), RuntimeError, "as many elements as index, 2")], types=ALL, exported=(), in_place=True,
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- masks
-
-
-def check_mask(name, mask):
-    """Refuse what is not a ByteTensor (or a Variable of one)."""
-    if not isinstance(mask, (Tensor, Variable)):
-        raise TypeError(f"{name}: mask must be a ByteTensor, got {type(mask).__name__}")
-    if array_of(mask).dtype != np.uint8:
-        error = RuntimeError if isinstance(mask, Variable) else TypeError
-        raise error(f"{name}: mask must be a ByteTensor (as a comparison gives), got one of {array_of(mask).dtype}; "
-                    "convert it with .byte()")  # fmt: skip
-    return mask
-
-
-def _spread_mask(x, mask):
-    """The mask at x's size; ValueError, which the rescue explains, if it does not broadcast."""
-    return np.broadcast_to(mask, x.shape) != 0
-
-
-def _masked_pair(x, mask):
-    size = np.broadcast_shapes(x.shape, mask.shape)
-    return np.broadcast_to(x, size), np.broadcast_to(mask, size) != 0
-
-
-def _pick_masked(x, mask):
-    x, mask = _masked_pair(x, mask)
-    return x[mask]
-
-
-def _place_masked(x, mask, size):
-    out = np.zeros_like(x, shape=np.broadcast_shapes(size, mask.shape))
-    out[_spread_mask(out, mask)] = x
-    return sum_to_size(out, size)
-
-
-def _write_masked(x, mask, source):
-    out, mask = x.copy(), _spread_mask(x, mask)
-    count = int(np.count_nonzero(mask))
-    if source.size < count:
-        raise RuntimeError(f"masked_scatter: source has {source.size} elements, but the mask picks {count}")
-    out[mask] = source.reshape(-1)[:count]
-    return out
-
-
-def _unused_as_zeros(g, size):
-    """The gradient of the first elements of a source of `size`, of which the rest were not used."""
-    count, total = size_of(g)[0], math.prod(size)
-    return reshape(g if count == total else place(g, (slice(0, count),), (total,)), size)
-
-
-_masked_select = Operation(
-    "masked_select", _pick_masked, "x mask", indices="mask", rescue=_flat_fallback,
-    derivatives={"x": lambda g, mask, x_size: place_masked(g, mask, x_size)},
-)  # fmt: skip
-place_masked = Operation(
-    "place_masked",
-    _place_masked,
-    "x mask",
-    "size",
-    indices="mask",
-    derivatives={"x": lambda g, mask: _masked_select(g, mask)},
-)
-_masked_fill = Operation(
-    "masked_fill", lambda x, mask, value: np.where(_spread_mask(x, mask), value, x).astype(x.dtype, copy=False),
-    "x mask value", indices="mask", rescue=_flat_fallback, derivatives={"x": lambda g, mask: _masked_fill(g, mask, 0)},
-)  # fmt: skip
-_masked_scatter = Operation(
-    "masked_scatter", _write_masked, "x mask source", indices="mask",
-    derivatives={"x": lambda g, mask: _masked_fill(g, mask, 0),
-                 "source": lambda g, mask, source_size: _unused_as_zeros(_masked_select(g, mask), source_size)},
-)  # fmt: skip
-
-
-def masked_select(input, mask):
-    """masked_select(input, mask): the elements of input where the ByteTensor mask is not 0, in order, in one dimension.
-
-    input and mask are broadcast.
-    """
-    return _masked_select(input, check_mask("masked_select", mask))
-
-
-def masked_fill(input, mask, value):
-    """masked_fill(input, mask, value): input with the number value where mask (broadcast to input) is not 0."""
-    return _masked_fill(input, check_mask("masked_fill", mask), check_number("masked_fill", value, input))
-
-
-def masked_scatter(input, mask, source):
-    """masked_scatter(input, mask, source): input with elements of source, in order, where mask is not 0.
-
-    Raises RuntimeError if source has too few elements.
-    """
-    if not isinstance(source, (Tensor, Variable)):
-        raise TypeError(f"masked_scatter: source must be a tensor, got {type(source).__name__}")
-    mask, size = check_mask("masked_scatter", mask), size_of(input)
-    if math.prod(size_of(mask)) == math.prod(size):
-        mask = reshape(mask, size)
-    try:
-        np.broadcast_shapes(size_of(mask), size)
-    except ValueError as error:
-        raise RuntimeError(
-            f"masked_scatter: a mask of size {size_of(mask)} does not broadcast to input's size {size}"
-        ) from error
-    return _masked_scatter(input, mask, source)
-
-
-_MASK = T(3, 4, values=[[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 0, 1]], dtype="uint8")
-_MASK_ROW = T(4, values=[0, 1, 1, 0], dtype="uint8")
-row(
-    "masked_select", masked_select,
-    [S(T(3, 4), _MASK), S(T(3, 4), _MASK_ROW), S(T(4), _MASK), S(T(1), T(1, values=[1], dtype="uint8"))],
-    [(S(T(3, 4), T(3, 4, dtype="int64")), _LONG_ONLY, "mask must be a ByteTensor"), (S(T(3, 4), [1, 0]), TypeError, "got list"),
-     (S(T(3, 5), _MASK_ROW), RuntimeError, "do not broadcast")], types=ALL,
-)  # fmt: skip
-row(
-    "masked_fill", masked_fill,
-    [S(T(3, 4), _MASK, 2), S(T(3, 4), _MASK_ROW, 1), S(T(1), T(1, values=[1], dtype="uint8"), 3)],
-    [(S(T(3, 5), _MASK_ROW, 1), RuntimeError, "do not broadcast"), (S(T(3, 4), _MASK, "x"), TypeError, "must be a number"),
-     (S(T(4, dtype="int64"), _MASK_ROW, 1.5), TypeError, "whole numbers")], types=ALL, exported=(), in_place=True,
-)  # fmt: skip
-row(
-    "masked_scatter", masked_scatter,
-    [S(T(3, 4), _MASK, T(5)), S(T(3, 4), _MASK_ROW, T(3, 3)), S(T(1), T(1, values=[1], dtype="uint8"), T(1))],
-    [(S(T(3, 4), _MASK, T(4)), RuntimeError, "source has 4 elements, but the mask picks 5"),
-     (S(T(3, 5), _MASK_ROW, T(9)), RuntimeError, "does not broadcast")], types=ALL, exported=(), in_place=True,
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- where the elements are
-
-
-def _nonzero(x):
-    found = np.argwhere(x)
-    return found if found.size else found.reshape(0)
-
-
-_coordinates = Operation("nonzero", _nonzero, "x")
-
-
-def nonzero(input):
-    """nonzero(input): LongTensor with one row of coordinates for each element that is not 0; empty if there is none."""
-    return _coordinates(input)
-
-
-row(
-    "nonzero", nonzero,
-    [S(T(3, 4, low=-1, high=1)), S(T(4, values=[0, 1, 0, 2])), S(T(1, values=[0]))], types=ALL, order=0,
-    why="its result is a table of indices",
 )  # fmt: skip
 
 
@@ -541,7 +404,8 @@ fold = Operation(
 def unfold(input, dim, size, step):
     """unfold(input, dim, size, step): a view of the windows of `size` elements along dim, one each `step` elements.
 
-    Dimension dim counts the windows, (input.size(dim) - size) // step + 1 of them; a new last dimension runs inside them.
+    Dimension dim counts the windows, (input.size(dim) - size) // step + 1 of them; a new last dimension runs inside
+    them.
     """
     full = size_of(input)
     dim = wrap_dim(dim, len(full), "unfold: dim")
@@ -553,63 +417,9 @@ def unfold(input, dim, size, step):
 
 
 row(
-    "unfold", unfold, [S(T(7), 0, 3, 2), S(T(3, 5), -1, 2, 1), S(T(5, 2), 0, 2, 3), S(T(2, 3, 2), 1, 3, 1), S(T(1), 0, 1, 1)],
-    [(S(T(3), 0, 4, 1), RuntimeError, "size must be from 1 to 3"), (S(T(3), 0, 2, 0), RuntimeError, "step must be positive")],
+    "unfold", unfold, [S(T(7), 0, 3, 2), S(T(3, 5), -1, 2, 1), S(T(5, 2), 0, 2, 3), S(T(2, 3, 2), 1, 3, 1),
+                       S(T(1), 0, 1, 1)],
+    [(S(T(3), 0, 4, 1), RuntimeError, "size must be from 1 to 3"),
+     (S(T(3), 0, 2, 0), RuntimeError, "step must be positive")],
     types=ALL, exported=(),
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- whole values
-
-
-def _copied(x, source):
-    return np.broadcast_to(source, x.shape).astype(x.dtype)
-
-
-copy_values = Operation(
-    "copy", _copied, "x source", derivatives={"source": lambda g, source_size: sum_to_size(g, source_size)},
-    rescue=_flat_fallback,
-)  # fmt: skip
-
-
-def copy(input, src, broadcast=True):
-    """copy(input, src, broadcast=True): the values of src, converted to input's type and broadcast to its size.
-
-    What `copy_` writes. Equal element counts are enough, with a warning, where sizes do not broadcast.
-    """
-    if not isinstance(src, (Tensor, Variable)):
-        raise TypeError(f"copy_: src must be a tensor, got {type(src).__name__}")
-    mine, its = raw(input), raw(src)
-    if not broadcast and mine.size != its.size:
-        raise RuntimeError(
-            f"copy_: without broadcasting, src must have {mine.size} elements as the target, got size {its.shape}"
-        )
-    return copy_values(input, src if its.dtype == mine.dtype else cast(src, mine.dtype))
-
-
-_fill = Operation("fill", lambda x, value: np.full_like(x, value, order="C"), "x", "value")
-
-
-def fill(input, value):
-    """fill(input, value): a tensor of input's size and type with every element `value`. What `fill_` writes."""
-    return _fill(input, check_number("fill_", value, input))
-
-
-def zero(input):
-    """zero(input): zeros of input's size and type. What `zero_` writes."""
-    return _fill(input, 0)
-
-
-row(
-    "copy", copy, [S(T(3, 4, grad=False), T(3, 4)), S(T(3, 4, grad=False), T(4)), S(T(3, 4, grad=False), T(3, 1)), S(T(1, grad=False), T(1))],
-    [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"), (S(T(3, 4), 1), TypeError, "src must be a tensor")],
-    types=ALL, method=False, exported=(), in_place=True,
-)  # fmt: skip
-row(
-    "fill", fill, [S(T(3, 4), 2), S(T(1), 3)], [(S(T(3, dtype="int64"), 1.5), TypeError, "whole numbers")],
-    types=ALL, order=0, why="the result does not depend on the input", method=False, exported=(), in_place=True,
-)  # fmt: skip
-row(
-    "zero", zero, [S(T(3, 4)), S(T(1))], types=ALL, order=0, why="the result does not depend on the input", method=False,
-    exported=(), in_place=True,
 )  # fmt: skip

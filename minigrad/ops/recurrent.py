@@ -22,8 +22,8 @@ from minigrad.ops.recurrent_reference import (
     rnn_tanh_cell,
     stacked,
 )
-from minigrad.ops.shape import cat, index, reshape, size_of
-from minigrad.ops.table import S, T, row
+from minigrad.ops.shape import _cat, index, reshape, size_of
+from minigrad.ops.table import S, T, no_oracle, row
 
 CELLS = {"RNN_TANH": rnn_tanh_cell, "RNN_RELU": rnn_relu_cell, "LSTM": lstm_cell, "GRU": gru_cell}
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
@@ -39,11 +39,12 @@ def runs_fused(x):
 
 
 def _layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
-    rows = x if x.ndim == 2 else x.reshape(-1, x.shape[2])
+    plain = x.ndim == 3
+    rows = x.reshape(-1, x.shape[2]) if plain else x
     h, hn, cn, saved = kernels.layer_forward(
         kind, rows, h0[0], None if c0 is None else c0[0], w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse
     )
-    return h if x.ndim == 2 else h.reshape(*x.shape[:2], -1), hn[None], None if cn is None else cn[None], saved
+    return h.reshape(x.shape[0], x.shape[1], -1) if plain else h, hn[None], None if cn is None else cn[None], saved
 
 
 def _layer_backward(kind, saved, d_out, d_hn, d_cn, x, needs):
@@ -172,8 +173,8 @@ def recurrent_step(kind, x, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
 
 def zero_state(x, batch, hidden_size):
     """Zeros (1, batch, hidden_size) of x's type, at its level."""
-    array = array_of(x)
-    return like(x, np.zeros_like(array, shape=(1, batch, hidden_size)))
+    array, size = array_of(x), (1, batch, hidden_size)
+    return like(x, np.zeros(size, array.dtype) if runs_fused(array) else np.zeros_like(array, shape=size))
 
 
 def split_state(hidden, count):
@@ -186,8 +187,8 @@ def split_state(hidden, count):
 def join_states(states):
     """The inverse of `split_state`."""
     if isinstance(states[0], tuple):
-        return tuple(join_states(parts) for parts in zip(*states))
-    return states[0] if len(states) == 1 else cat(states, 0)
+        return tuple([join_states(parts) for parts in zip(*states)])
+    return states[0] if len(states) == 1 else _cat(*states, 0)
 
 
 def _run(kind, weights, batch_sizes, reverse):
@@ -260,6 +261,19 @@ def _step_samples(kind):
     ], [(S(T(2, 5), *states, *weights, None, None), ValueError, _REFUSED_WIDTH)]
 
 
+def _torch_step(kind):
+    def peer(torch, x, *rest):
+        step = getattr(torch, f"{kind.lower()}_cell")
+        return step(x, rest[:2], *rest[2:]) if kind == "LSTM" else step(x, *rest)
+
+    return peer
+
+
 for _kind in CELLS:
-    row(LAYERS[_kind].name, LAYERS[_kind], *_layer_samples(_kind), method=False, exported=())
-    row(STEPS[_kind].name, STEPS[_kind], *_step_samples(_kind), method=False, exported=())
+    row(
+        LAYERS[_kind].name, LAYERS[_kind], *_layer_samples(_kind), method=False, exported=(),
+        oracle=no_oracle("its layers are modules, and compared as such"),
+    )  # fmt: skip
+    row(
+        STEPS[_kind].name, STEPS[_kind], *_step_samples(_kind), method=False, exported=(), oracle=_torch_step(_kind)
+    )  # fmt: skip

@@ -1,11 +1,11 @@
 """Square brackets: `x[where]` and `x[where] = value`, for Tensors and Variables, by the era's rules.
 
-ints, slices, None and one Ellipsis give a view. A ByteTensor picks elements, a LongTensor slices along dimension 0. Lists of
-ints and LongTensors in adjacent positions, with nothing but `:` around them, name elements by coordinates. Everything else is
-refused. An element is a Python number of a Tensor, and a view of size (1,) of a Variable.
+ints, slices, None and one Ellipsis give a view. A ByteTensor picks elements, a LongTensor slices along dimension 0.
+Lists of ints and LongTensors in adjacent positions, with nothing but `:` around them, name elements by coordinates.
+Everything else is refused. An element is a Python number of a Tensor, and a view of size (1,) of a Variable.
 
-Assigning to a Variable is an in-place operation that the engine records: values are written to a view of the places, or to
-the whole target where the places are no view.
+Assigning to a Variable is an in-place operation that the engine records: values are written to a view of the places, or
+to the whole target where the places are no view.
 """
 
 import operator
@@ -14,17 +14,8 @@ import numpy as np
 
 from minigrad._core import Tensor, Variable, array_of, call_in_place, like, tensor_from_array
 from minigrad.ops.elementwise import cast
-from minigrad.ops.indexing import (
-    LONG,
-    check_number,
-    copy,
-    fill,
-    index_select,
-    masked_fill,
-    masked_scatter,
-    masked_select,
-    tuples,
-)
+from minigrad.ops.indexing import LONG, check_number, index_select, tuples
+from minigrad.ops.masking import copy, fill, masked_fill, masked_scatter, masked_select
 from minigrad.ops.shape import index, reshape, size_of
 
 
@@ -61,8 +52,8 @@ def setitem(x, where, value):
         if isinstance(x, Tensor):
             if element and not number:
                 raise TypeError(
-                    f"x[...] = value: a single element of a {type(x).__name__} takes a number, got a {type(value).__name__} of size "
-                    f"{size_of(value)}; take its element, value[0]"
+                    f"x[...] = value: a single element of a {type(x).__name__} takes a number, got a "
+                    f"{type(value).__name__} of size {size_of(value)}; take its element, value[0]"
                 )
             if number:
                 x.array[plan] = value
@@ -141,7 +132,8 @@ def _refuse(w):
 
 
 def _basic(entries, size):
-    """The index tuple with one entry a dimension (and None for new ones), checked; whether it names a single element."""
+    """The index tuple with one entry a dimension (and None for new ones), checked; whether it names a single
+    element."""
     used = len(entries) - sum(w is None or w is Ellipsis for w in entries)
     if used > len(size):
         raise IndexError(f"x[index]: {used} indices, but x has {len(size)} dimensions (size {size})")
@@ -217,8 +209,8 @@ def _slices(x, where):
 def _check_entries(array, limit, dim):
     if array.size and array.view(np.uint64).max() >= limit:
         wrong = array[(array < 0) | (array >= limit)].reshape(-1)[0]
-        raise IndexError(f"x[index]: index {int(wrong)} is out of range for dimension {dim} of size {limit}; entries of an "
-                         f"index list go from 0 to {limit - 1}")  # fmt: skip
+        raise IndexError(f"x[index]: index {int(wrong)} is out of range for dimension {dim} of size {limit}; "
+                         f"entries of an index list go from 0 to {limit - 1}")  # fmt: skip
 
 
 def _coordinates(x, entries):

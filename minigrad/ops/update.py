@@ -1,8 +1,9 @@
 """How an optimiser's step changes arrays: one function an algorithm, everything in place.
 
 Arrays in, nothing out: the parameter and the optimiser's state change where they are. The functions know neither
-Variables nor groups; `minigrad.optim` calls them once a parameter. They use operators and NumPy's functions, which hand
-CuPy arrays to CuPy, and the numbers among their arguments are Python floats, so that a float32 array stays float32.
+Variables nor groups; `minigrad.optim` calls them once a parameter, by position, with NumPy's warnings off. They use
+operators and NumPy's functions, which hand CuPy arrays to CuPy, and the numbers among their arguments are Python
+floats, so that a float32 array stays float32.
 
 A large array is worked through in blocks that fit the processor's cache: the passes of a formula then read main memory
 once instead of once each, and a temporary is never larger than a block.
@@ -13,39 +14,40 @@ import math
 
 import numpy as np
 
-# 16 Ki elements: five float32 arrays of a block (Adam's) fill about a third of a megabyte, the usual second-level cache.
+# Elements of a block: five float32 arrays (Adam's) fill a third of a megabyte, and second-level caches are larger.
 _BLOCK = 16384
 
 
-def _in_blocks(step):
-    """`step(p, *arrays, numbers...)` on blocks of its arrays where that pays; numbers come by keyword.
+def _in_blocks(count):
+    """Run a step, whose first `count` arguments are arrays (or None), on blocks of them where that pays."""
 
-    Without NumPy's warnings: when training diverges, infinities and nans are values, as in the era.
-    """
+    def decorate(step):
+        @functools.wraps(step)
+        def stepped(*args):
+            if args[0].size <= _BLOCK:
+                step(*args)
+                return
+            arrays, numbers = args[:count], args[count:]
+            if not all(a is None or (isinstance(a, np.ndarray) and a.flags.c_contiguous) for a in arrays):
+                step(*args)
+                return
+            flat = [None if a is None else a.reshape(-1) for a in arrays]
+            for start in range(0, args[0].size, _BLOCK):
+                step(*[None if a is None else a[start : start + _BLOCK] for a in flat], *numbers)
 
-    @functools.wraps(step)
-    def stepped(*arrays, **numbers):
-        size = arrays[0].size
-        if size <= _BLOCK or not all(a is None or (isinstance(a, np.ndarray) and a.flags.c_contiguous) for a in arrays):
-            with np.errstate(all="ignore"):
-                step(*arrays, **numbers)
-            return
-        flat = [None if a is None else a.reshape(-1) for a in arrays]
-        with np.errstate(all="ignore"):
-            for start in range(0, size, _BLOCK):
-                step(*[None if a is None else a[start : start + _BLOCK] for a in flat], **numbers)
+        return stepped
 
-    return stepped
+    return decorate
 
 
-@_in_blocks
-def add_scaled(x, y, *, factor):
+@_in_blocks(2)
+def add_scaled(x, y, factor):
     """x <- x + factor * y."""
     x += y * factor
 
 
-@_in_blocks
-def sgd_step(p, g, buffer, *, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0):
+@_in_blocks(3)
+def sgd_step(p, g, buffer, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0):
     """Stochastic gradient descent, with momentum if there is a `buffer`.
 
         g      <- g + weight_decay * p                          (in place: the gradient itself changes)
@@ -69,8 +71,8 @@ def sgd_step(p, g, buffer, *, lr, momentum=0.0, dampening=0.0, nesterov=False, w
     p -= g * lr
 
 
-@_in_blocks
-def adam_step(p, g, m, v, *, step, lr, beta1, beta2, eps, weight_decay=0.0):
+@_in_blocks(4)
+def adam_step(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
     """Adam: steps scaled by running means of the gradient and of its square.
 
         g <- g + weight_decay * p
@@ -97,8 +99,8 @@ def adam_step(p, g, m, v, *, step, lr, beta1, beta2, eps, weight_decay=0.0):
     p -= t
 
 
-@_in_blocks
-def adagrad_step(p, g, total, *, step, lr, lr_decay=0.0, weight_decay=0.0):
+@_in_blocks(3)
+def adagrad_step(p, g, total, step, lr, lr_decay=0.0, weight_decay=0.0):
     """Adagrad: steps divided by the root of the sum of all squared gradients.
 
         g     <- g + weight_decay * p
@@ -118,8 +120,8 @@ def adagrad_step(p, g, total, *, step, lr, lr_decay=0.0, weight_decay=0.0):
     p -= t
 
 
-@_in_blocks
-def adadelta_step(p, g, square, change, *, lr, rho, eps, weight_decay=0.0):
+@_in_blocks(4)
+def adadelta_step(p, g, square, change, lr, rho, eps, weight_decay=0.0):
     """Adadelta: steps in the unit of the parameter, from running means of squared gradients and squared steps.
 
         g      <- g + weight_decay * p
@@ -150,8 +152,8 @@ def adadelta_step(p, g, square, change, *, lr, rho, eps, weight_decay=0.0):
     p -= d
 
 
-@_in_blocks
-def adamax_step(p, g, m, u, *, step, lr, beta1, beta2, eps, weight_decay=0.0):
+@_in_blocks(4)
+def adamax_step(p, g, m, u, step, lr, beta1, beta2, eps, weight_decay=0.0):
     """Adamax: Adam with the largest recent gradient in place of the root of the mean square.
 
         g <- g + weight_decay * p
@@ -175,8 +177,8 @@ def adamax_step(p, g, m, u, *, step, lr, beta1, beta2, eps, weight_decay=0.0):
     p -= t
 
 
-@_in_blocks
-def rmsprop_step(p, g, square, mean, buffer, *, lr, alpha, eps, momentum=0.0, weight_decay=0.0):
+@_in_blocks(5)
+def rmsprop_step(p, g, square, mean, buffer, lr, alpha, eps, momentum=0.0, weight_decay=0.0):
     """RMSprop; centred if there is a `mean`, with momentum if there is a `buffer`.
 
         g      <- g + weight_decay * p
@@ -215,8 +217,8 @@ def rmsprop_step(p, g, square, mean, buffer, *, lr, alpha, eps, momentum=0.0, we
     p -= t
 
 
-@_in_blocks
-def asgd_step(p, g, average, *, eta, mu, lambd, weight_decay=0.0):
+@_in_blocks(3)
+def asgd_step(p, g, average, eta, mu, lambd, weight_decay=0.0):
     """Averaged stochastic gradient descent.
 
         g       <- g + weight_decay * p
@@ -237,8 +239,8 @@ def asgd_step(p, g, average, *, eta, mu, lambd, weight_decay=0.0):
         average += t
 
 
-@_in_blocks
-def rprop_step(p, g, previous, size, *, shrink, grow, smallest, largest):
+@_in_blocks(4)
+def rprop_step(p, g, previous, size, shrink, grow, smallest, largest):
     """Resilient backpropagation: only the signs of the gradient count.
 
         size     <- size * (grow where g * previous > 0, shrink where < 0), within [smallest, largest]

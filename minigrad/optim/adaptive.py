@@ -7,6 +7,11 @@ from minigrad.optim.optimizer import Optimizer, check_number, zeros_like
 __all__ = ["Adadelta", "Adagrad", "Adam", "Adamax", "RMSprop"]
 
 
+def _floats(group, *options):
+    """The options as Python floats: a NumPy float64 would turn float32 arrays into float64."""
+    return tuple(float(group[option]) for option in options)
+
+
 class Adam(Optimizer):
     """Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0).
 
@@ -29,28 +34,16 @@ class Adam(Optimizer):
             check_number(name, f"betas[{k}]", beta, high=1.0)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
-    def step(self, closure=None):
-        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            numbers = {
-                "lr": float(group["lr"]),
-                "beta1": float(beta1),
-                "beta2": float(beta2),
-                "eps": float(group["eps"]),
-                "weight_decay": float(group["weight_decay"]),
-            }
-            for p, array, grad in self._gradients(group):
-                state = self.state[p]
-                if not state:
-                    state["step"] = 0
-                    state["exp_avg"], state[self._average] = zeros_like(array), zeros_like(array)
-                state["step"] += 1
-                self._update(
-                    array, grad, state["exp_avg"].array, state[self._average].array, step=state["step"], **numbers
-                )
-        return loss
+    def _step_group(self, group):
+        beta1, beta2 = group["betas"]
+        numbers = (float(group["lr"]), float(beta1), float(beta2), *_floats(group, "eps", "weight_decay"))
+        for p, array, grad in self._gradients(group):
+            state = self.state[p]
+            if not state:
+                state["step"] = 0
+                state["exp_avg"], state[self._average] = zeros_like(array), zeros_like(array)
+            state["step"] += 1
+            self._update(array, grad, state["exp_avg"].array, state[self._average].array, state["step"], *numbers)
 
 
 class Adamax(Adam):
@@ -85,19 +78,12 @@ class Adagrad(Optimizer):
     def share_memory(self):
         """Nothing to do: state can be shared between threads as it is."""
 
-    def step(self, closure=None):
-        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            lr, decay = float(group["lr"]), float(group["lr_decay"])
-            for p, array, grad in self._gradients(group):
-                state = self.state[p]
-                state["step"] += 1
-                update.adagrad_step(
-                    array, grad, state["sum"].array, step=state["step"], lr=lr, lr_decay=decay,
-                    weight_decay=float(group["weight_decay"]),
-                )  # fmt: skip
-        return loss
+    def _step_group(self, group):
+        numbers = _floats(group, "lr", "lr_decay", "weight_decay")
+        for p, array, grad in self._gradients(group):
+            state = self.state[p]
+            state["step"] += 1
+            update.adagrad_step(array, grad, state["sum"].array, state["step"], *numbers)
 
 
 class Adadelta(Optimizer):
@@ -113,18 +99,14 @@ class Adadelta(Optimizer):
             raise ValueError(f"Adadelta: rho must be in [0, 1], got {rho}")
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay})
 
-    def step(self, closure=None):
-        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            numbers = {option: float(group[option]) for option in ("lr", "rho", "eps", "weight_decay")}
-            for p, array, grad in self._gradients(group):
-                state = self.state[p]
-                if not state:
-                    state.update(step=0, square_avg=zeros_like(array), acc_delta=zeros_like(array))
-                state["step"] += 1
-                update.adadelta_step(array, grad, state["square_avg"].array, state["acc_delta"].array, **numbers)
-        return loss
+    def _step_group(self, group):
+        numbers = _floats(group, "lr", "rho", "eps", "weight_decay")
+        for p, array, grad in self._gradients(group):
+            state = self.state[p]
+            if not state:
+                state.update(step=0, square_avg=zeros_like(array), acc_delta=zeros_like(array))
+            state["step"] += 1
+            update.adadelta_step(array, grad, state["square_avg"].array, state["acc_delta"].array, *numbers)
 
 
 class RMSprop(Optimizer):
@@ -141,27 +123,30 @@ class RMSprop(Optimizer):
             check_number("RMSprop", name, value)
         super().__init__(
             params,
-            {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered, "weight_decay": weight_decay},
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "alpha": alpha,
+                "eps": eps,
+                "centered": centered,
+                "weight_decay": weight_decay,
+            },
         )
 
-    def step(self, closure=None):
-        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            numbers = {option: float(group[option]) for option in ("lr", "alpha", "eps", "momentum", "weight_decay")}
-            for p, array, grad in self._gradients(group):
-                state = self.state[p]
-                if not state:
-                    state.update(step=0, square_avg=zeros_like(array))
-                mean = buffer = None
-                if numbers["momentum"] > 0:
-                    if "momentum_buffer" not in state:
-                        state["momentum_buffer"] = zeros_like(array)
-                    buffer = state["momentum_buffer"].array
-                if group["centered"]:
-                    if "grad_avg" not in state:
-                        state["grad_avg"] = zeros_like(array)
-                    mean = state["grad_avg"].array
-                state["step"] += 1
-                update.rmsprop_step(array, grad, state["square_avg"].array, mean, buffer, **numbers)
-        return loss
+    def _step_group(self, group):
+        numbers = _floats(group, "lr", "alpha", "eps", "momentum", "weight_decay")
+        for p, array, grad in self._gradients(group):
+            state = self.state[p]
+            if not state:
+                state.update(step=0, square_avg=zeros_like(array))
+            mean = buffer = None
+            if group["momentum"] > 0:
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = zeros_like(array)
+                buffer = state["momentum_buffer"].array
+            if group["centered"]:
+                if "grad_avg" not in state:
+                    state["grad_avg"] = zeros_like(array)
+                mean = state["grad_avg"].array
+            state["step"] += 1
+            update.rmsprop_step(array, grad, state["square_avg"].array, mean, buffer, *numbers)

@@ -21,23 +21,17 @@ class ASGD(Optimizer):
             check_number("ASGD", name, value)
         super().__init__(params, {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay})
 
-    def step(self, closure=None):
-        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            lr, lambd = float(group["lr"]), float(group["lambd"])
-            for p, array, grad in self._gradients(group):
-                state = self.state[p]
-                if not state:
-                    state.update(step=0, eta=lr, mu=1, ax=zeros_like(array))
-                state["step"] += 1
-                update.asgd_step(
-                    array, grad, state["ax"].array, eta=float(state["eta"]), mu=float(state["mu"]), lambd=lambd,
-                    weight_decay=float(group["weight_decay"]),
-                )  # fmt: skip
-                state["eta"] = lr / (1 + lambd * lr * state["step"]) ** group["alpha"]
-                state["mu"] = 1 / max(1, state["step"] - group["t0"])
-        return loss
+    def _step_group(self, group):
+        lr, lambd = float(group["lr"]), float(group["lambd"])
+        for p, array, grad in self._gradients(group):
+            state = self.state[p]
+            if not state:
+                state.update(step=0, eta=lr, mu=1, ax=zeros_like(array))
+            state["step"] += 1
+            eta, mu = float(state["eta"]), float(state["mu"])
+            update.asgd_step(array, grad, state["ax"].array, eta, mu, lambd, float(group["weight_decay"]))
+            state["eta"] = lr / (1 + lambd * lr * state["step"]) ** group["alpha"]
+            state["mu"] = 1 / max(1, state["step"] - group["t0"])
 
 
 class Rprop(Optimizer):
@@ -53,19 +47,14 @@ class Rprop(Optimizer):
             raise ValueError(f"Rprop: etas must be (shrink, grow) with 0 < shrink < 1 < grow, got {etas}")
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes})
 
-    def step(self, closure=None):
-        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            shrink, grow = group["etas"]
-            smallest, largest = group["step_sizes"]
-            for p, array, grad in self._gradients(group):
-                state = self.state[p]
-                if not state:
-                    state.update(step=0, prev=zeros_like(array), step_size=zeros_like(array, group["lr"]))
-                state["step"] += 1
-                update.rprop_step(
-                    array, grad, state["prev"].array, state["step_size"].array,
-                    shrink=shrink, grow=grow, smallest=smallest, largest=largest,
-                )  # fmt: skip
-        return loss
+    def _step_group(self, group):
+        shrink, grow = group["etas"]
+        smallest, largest = group["step_sizes"]
+        for p, array, grad in self._gradients(group):
+            state = self.state[p]
+            if not state:
+                state.update(step=0, prev=zeros_like(array), step_size=zeros_like(array, group["lr"]))
+            state["step"] += 1
+            update.rprop_step(
+                array, grad, state["prev"].array, state["step_size"].array, shrink, grow, smallest, largest
+            )

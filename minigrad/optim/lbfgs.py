@@ -13,9 +13,9 @@ class LBFGS(Optimizer):
     """LBFGS(params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-5, tolerance_change=1e-9, history_size=100,
     line_search_fn=None).
 
-    One `step(closure)` makes up to max_iter iterations, calling closure, which must zero the gradients, compute the loss,
-    call backward and return the loss, up to max_eval (default 5 * max_iter // 4) times. With s the step made and y the
-    change of the gradient, iteration k goes along d = -H g, H g computed by the two-loop recursion (Nocedal 1980;
+    One `step(closure)` makes up to max_iter iterations, calling closure, which must zero the gradients, compute the
+    loss, call backward and return the loss, up to max_eval (default 5 * max_iter // 4) times. With s the step made and
+    y the change of the gradient, iteration k goes along d = -H g, H g computed by the two-loop recursion (Nocedal 1980;
     Nocedal and Wright, algorithm 7.4) from H_0 = y.s / y.y and the pairs with y.s > 1e-10:
 
         p <- p + t d,   t = lr; at the very first iteration lr * min(1, 1 / sum |g|)
@@ -49,7 +49,9 @@ class LBFGS(Optimizer):
 
     def add_param_group(self, param_group):
         if self.param_groups:
-            raise ValueError("LBFGS: all parameters share one approximation of the Hessian, so there can be one group only")
+            raise ValueError(
+                "LBFGS: all parameters share one approximation of the Hessian, so there can be one group only"
+            )
         super().add_param_group(param_group)
 
     @property
@@ -67,16 +69,21 @@ class LBFGS(Optimizer):
         start = 0
         for p in self._params:
             array = array_of(p)
-            update.add_scaled(array, direction[start : start + array.size].reshape(array.shape), factor=t)
+            update.add_scaled(array, direction[start : start + array.size].reshape(array.shape), t)
             start += array.size
 
     def step(self, closure=None):
-        """Iterate; returns the loss before the first iteration, or its Number if the gradient is already small enough."""
+        """Iterate; returns the first loss, or its Number if the gradient is small enough already."""
         if closure is None:
-            raise TypeError("LBFGS: step needs a closure that zeroes the gradients, computes the loss, calls backward and returns it")
+            raise TypeError(
+                "LBFGS: step needs a closure that zeroes the gradients, computes the loss, calls backward and returns "
+                "the loss"
+            )
         group = self.param_groups[0]
         if group["line_search_fn"] is not None:
-            raise RuntimeError(f"LBFGS: line_search_fn must be None, there is no line search; got {group['line_search_fn']!r}")
+            raise RuntimeError(
+                f"LBFGS: line_search_fn must be None, there is no line search; got {group['line_search_fn']!r}"
+            )
         lr, tolerance = float(group["lr"]), group["tolerance_change"]
         state = self.state[self._params[0]]
         state.setdefault("func_evals", 0)
@@ -105,7 +112,8 @@ class LBFGS(Optimizer):
                 d=tensor_from_array(direction), t=t, prev_flat_grad=tensor_from_array(gradient), prev_loss=loss
             )
             slope = float(gradient @ direction)
-            self._move(t, direction)
+            with np.errstate(all="ignore"):
+                self._move(t, direction)
             if iteration == group["max_iter"]:
                 break
             previous, loss = loss, _number(closure())

@@ -61,7 +61,9 @@ class LambdaLR(_LRScheduler):
         groups = len(optimizer.param_groups)
         self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * groups
         if len(self.lr_lambdas) != groups:
-            raise ValueError(f"LambdaLR: expected {groups} functions, one a parameter group, got {len(self.lr_lambdas)}")
+            raise ValueError(
+                f"LambdaLR: expected {groups} functions, one a parameter group, got {len(self.lr_lambdas)}"
+            )
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
@@ -132,7 +134,9 @@ class ReduceLROnPlateau:
         groups = len(optimizer.param_groups)
         self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * groups
         if len(self.min_lrs) != groups:
-            raise ValueError(f"ReduceLROnPlateau: min_lr must have {groups} entries, one a group, got {len(self.min_lrs)}")
+            raise ValueError(
+                f"ReduceLROnPlateau: min_lr must have {groups} entries, one a group, got {len(self.min_lrs)}"
+            )
         self.optimizer, self.factor, self.patience, self.verbose = optimizer, factor, patience, verbose
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
         self.cooldown, self.eps = cooldown, eps

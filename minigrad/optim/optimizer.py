@@ -46,7 +46,7 @@ class Optimizer:
     defaults: option -> value for groups that do not set it; `required` for an option that must be given.
 
     ``param_groups`` is a list of dicts (``group['lr']`` may be changed at any time), ``state`` maps a parameter to a
-    dict of what the algorithm remembers about it. A subclass implements ``step``.
+    dict of what the algorithm remembers about it. A subclass defines ``step``.
 
     Raises TypeError if params is a single Variable or Tensor, or holds anything but Variables; ValueError if it is
     empty, a required option is missing, a parameter is no leaf or does not require grad, or occurs twice.
@@ -102,7 +102,9 @@ class Optimizer:
         seen = {id(p) for group in self.param_groups for p in group["params"]}
         for k, p in enumerate(params):
             if id(p) in seen:
-                raise ValueError(f"{name}: the parameter at position {k} occurs a second time; it can be in one group only")
+                raise ValueError(
+                    f"{name}: the parameter at position {k} occurs a second time; it can be in one group only"
+                )
             seen.add(id(p))
         param_group["params"] = params
         for option, value in self.defaults.items():
@@ -115,15 +117,24 @@ class Optimizer:
             zero_grad(group["params"])
 
     def step(self, closure=None):
-        """Change the parameters once, by their gradients. closure: computes them first and returns the loss."""
+        """Change every parameter that has a gradient once; returns closure()'s loss, or None.
+
+        closure: computes the loss and the gradients first.
+        """
+        loss = None if closure is None else closure()
+        # When training diverges, infinities and nans are values and no warnings, as in the era.
+        with np.errstate(all="ignore"):
+            for group in self.param_groups:
+                self._step_group(group)
+        return loss
+
+    def _step_group(self, group):
+        """Change each parameter of one group; a subclass defines this, or `step` itself."""
         raise NotImplementedError(f"{type(self).__name__} does not implement step()")
 
     def _gradients(self, group):
         """(parameter, its array, its gradient's array) for each parameter of `group` that has a gradient."""
-        for p in group["params"]:
-            grad = p.grad
-            if grad is not None:
-                yield p, array_of(p), array_of(grad)
+        return [(p, array_of(p), array_of(p.grad)) for p in group["params"] if p.grad is not None]
 
     # ------------------------------------------------ saving and loading
 

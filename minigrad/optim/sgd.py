@@ -24,25 +24,24 @@ class SGD(Optimizer):
             )
         super().__init__(
             params,
-            {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov},
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+            },
         )
 
-    def step(self, closure=None):
-        """Change every parameter that has a gradient once; returns closure()'s loss, or None."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            lr, decay, momentum = float(group["lr"]), float(group["weight_decay"]), float(group["momentum"])
-            dampening, nesterov = float(group["dampening"]), group["nesterov"]
-            buffer = None
-            for p, array, grad in self._gradients(group):
-                dampened = dampening
-                if momentum:
-                    state = self.state[p]
-                    if "momentum_buffer" not in state:
-                        state["momentum_buffer"] = zeros_like(array)
-                        dampened = 0.0
-                    buffer = state["momentum_buffer"].array
-                update.sgd_step(
-                    array, grad, buffer, lr=lr, momentum=momentum, dampening=dampened, nesterov=nesterov, weight_decay=decay
-                )
-        return loss
+    def _step_group(self, group):
+        lr, momentum, decay = float(group["lr"]), float(group["momentum"]), float(group["weight_decay"])
+        buffer = None
+        for p, array, grad in self._gradients(group):
+            dampening = float(group["dampening"])
+            if momentum:
+                state = self.state[p]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = zeros_like(array)
+                    dampening = 0.0
+                buffer = state["momentum_buffer"].array
+            update.sgd_step(array, grad, buffer, lr, momentum, dampening, group["nesterov"], decay)

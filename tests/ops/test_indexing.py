@@ -36,7 +36,8 @@ def test_an_element_is_a_number_of_a_tensor_and_a_variable_of_size_1_of_a_variab
 
 
 INDICES = [
-    1, -1, slice(1, 3), slice(None, None, 2), (slice(None), 1), (Ellipsis, 1), (None, 0), (slice(None), None, 0), (0, Ellipsis, 1),
+    1, -1, slice(1, 3), slice(None, None, 2), (slice(None), 1), (Ellipsis, 1), (None, 0), (slice(None), None, 0),
+    (0, Ellipsis, 1),
     (1, slice(0, 2)), np.int64(1), (slice(-2, None), slice(1, 100)), (Ellipsis,), (slice(None), slice(None), None),
 ]  # fmt: skip
 
@@ -100,10 +101,12 @@ REFUSED = [
     ((0, 4), IndexError, "dimension 1 of size 4"), ((0, 0, 0), IndexError, "3 indices, but x has 2 dimensions"),
     (1.0, TypeError, "1.0"), ("a", TypeError, "'a'"), (slice(0.0, 1), TypeError, "bounds of a slice must be ints"),
     (slice(None, None, -1), ValueError, "step must be positive"), (slice(2, 2), ValueError, "is empty"),
-    (slice(5, 9), ValueError, "is empty"), ((Ellipsis, Ellipsis), IndexError, "only one"), ([0, 3], IndexError, "index 3"),
+    (slice(5, 9), ValueError, "is empty"), ((Ellipsis, Ellipsis), IndexError, "only one"),
+    ([0, 3], IndexError, "index 3"),
     ([-1], IndexError, "index -1"), ([0.5], TypeError, "got \\[0.5\\]"), ((0, [1, 2]), TypeError, "two steps"),
     ((slice(0, 2), [1, 2]), TypeError, "two steps"), ((None, [1, 2]), TypeError, "two steps"),
-    (([0, 1], [0, 1, 2]), IndexError, "do not broadcast together"), ([[0, 1], [0, 1, 2]], IndexError, "do not broadcast together"),
+    (([0, 1], [0, 1, 2]), IndexError, "do not broadcast together"),
+    ([[0, 1], [0, 1, 2]], IndexError, "do not broadcast together"),
     (([[0, 1], [2]],), TypeError, "ragged"),
 ]  # fmt: skip
 

@@ -15,8 +15,8 @@ def clip_grad_norm(parameters, max_norm, norm_type=2):
         total = (sum |g_i|^p)^(1/p) over all elements of all gradients, p = norm_type ('inf': max |g_i|)
         g <- g * max_norm / (total + 1e-6)   if that factor is below 1
 
-    parameters: an iterable of Variables (those without a gradient are left out), or one. Returns `total`, the norm before
-    clipping, as a number. Pascanu, Mikolov, Bengio (2013), algorithm 1.
+    parameters: an iterable of Variables (those without a gradient are left out), or one. Returns `total`, the norm
+    before clipping, as a number. Pascanu, Mikolov, Bengio (2013), algorithm 1.
 
     >>> import minigrad as torch
     >>> from minigrad.autograd import Variable

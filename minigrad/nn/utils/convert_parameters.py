@@ -25,8 +25,8 @@ def vector_to_parameters(vec, parameters):
     count = sum(map(math.prod, sizes))
     if array_of(vec).shape != (count,):
         raise ValueError(
-            f"vector_to_parameters: vec must have one element for each of the {count} elements of the parameters, got size "
-            f"{tuple(array_of(vec).shape)}"
+            f"vector_to_parameters: vec must have one element for each of the {count} elements of the parameters, got "
+            f"size {tuple(array_of(vec).shape)}"
         )
     start = 0
     for p, size in zip(parameters, sizes):

@@ -33,7 +33,8 @@ def _lengths(name, lengths):
     array = np.asarray(lengths.get() if hasattr(lengths, "get") else lengths)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError(
-            f"{name}: lengths must be a list, a LongTensor or an array of whole numbers, one a sequence, got {lengths!r}"
+            f"{name}: lengths must be a list, a LongTensor or an array of whole numbers, one a sequence, got "
+            f"{lengths!r}"
         )
     return array.astype(np.intp)
 
@@ -53,7 +54,7 @@ def pack_padded_sequence(input, lengths, batch_first=False):
     lengths: B whole numbers, decreasing (or equal), as a list, a NumPy array or a LongTensor. Gradients pass through;
     those of the padding are 0.
 
-    Raises ValueError if lengths do not decrease, one is not positive, one is greater than T, or there are not B of them.
+    Raises ValueError if lengths do not decrease, one is not positive, one is greater than T, or there are not B.
 
     >>> import minigrad as torch
     >>> x = Variable(torch.Tensor([[1, 2, 3], [4, 5, 0]]))
@@ -66,23 +67,28 @@ def pack_padded_sequence(input, lengths, batch_first=False):
         raise TypeError(f"{name}: input must be a Variable, got {type(input).__name__}")
     size = tuple(array_of(input).shape)
     if len(size) < 2:
-        raise ValueError(f"{name}: input must have at least 2 dimensions, {'B x T' if batch_first else 'T x B'}, got {size}")
+        raise ValueError(
+            f"{name}: input must have at least 2 dimensions, {'B x T' if batch_first else 'T x B'}, got {size}"
+        )
     batch, steps = size[:2] if batch_first else size[1::-1]
     lengths = _lengths(name, lengths)
     shown = lengths.tolist()
     if len(lengths) != batch:
         raise ValueError(
-            f"{name}: lengths must have one entry for each of the {batch} sequences of the batch, got {len(lengths)} entries "
-            f"(input has size {size}, batch_first={batch_first})"
+            f"{name}: lengths must have one entry for each of the {batch} sequences of the batch, got {len(lengths)} "
+            f"entries (input has size {size}, batch_first={batch_first})"
         )
     if (np.diff(lengths) > 0).any():
         raise ValueError(
-            f"{name}: lengths must decrease, the longest sequence first, got {shown}; sort the batch by length before packing"
+            f"{name}: lengths must decrease, the longest sequence first, got {shown}; sort the batch by "
+            "length before packing"
         )
     if lengths[-1] <= 0:
         raise ValueError(f"{name}: lengths must be positive, got {shown}: a sequence of no elements cannot be packed")
     if lengths[0] > steps:
-        raise ValueError(f"{name}: lengths must be at most T={steps}, the padded length of input of size {size}, got {shown}")
+        raise ValueError(
+            f"{name}: lengths must be at most T={steps}, the padded length of input of size {size}, got {shown}"
+        )
     batch_sizes = (lengths[None, :] > np.arange(lengths[0])[:, None]).sum(1)
     return PackedSequence(pack_rows(input, _places(batch_sizes, batch_first)), batch_sizes.tolist())
 
@@ -107,7 +113,8 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0):
     rows = array_of(data).shape[0]
     if len(sizes) == 0 or sizes[-1] <= 0 or (np.diff(sizes) > 0).any() or sizes.sum() != rows:
         raise ValueError(
-            f"{name}: batch_sizes must be positive, decrease, and add up to the {rows} rows of data, got {sizes.tolist()}"
+            f"{name}: batch_sizes must be positive, decrease, and add up to the {rows} rows of data, got "
+            f"{sizes.tolist()}"
         )
     steps, batch = len(sizes), int(sizes[0])
     size = ((batch, steps) if batch_first else (steps, batch)) + tuple(array_of(data).shape[1:])

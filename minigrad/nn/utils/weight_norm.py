@@ -38,8 +38,8 @@ def _hooks(module, name):
 def weight_norm(module, name="weight", dim=0):
     """Replace the parameter `name` of `module` by ``name_g``, its norm, and ``name_v``, its direction; returns module.
 
-    w = g v / |v| is computed anew before each forward. dim: the norm is taken over all other dimensions (so 0 gives each
-    output of a Linear its own); None: over all, one number.
+    w = g v / |v| is computed anew before each forward. dim: the norm is taken over all other dimensions (so 0 gives
+    each output of a Linear its own); None: over all, one number.
 
     Raises ValueError if module has no parameter `name`, or it is normalised already.
 
@@ -52,7 +52,9 @@ def weight_norm(module, name="weight", dim=0):
     if _hooks(module, name):
         raise ValueError(f"weight_norm: {name!r} of {kind} is normalised already")
     if module._parameters.get(name) is None:
-        raise ValueError(f"weight_norm: {kind} has no parameter {name!r}; it has {', '.join(module._parameters) or 'none'}")
+        raise ValueError(
+            f"weight_norm: {kind} has no parameter {name!r}; it has {', '.join(module._parameters) or 'none'}"
+        )
     weight = module._parameters[name]
     hook = WeightNorm(name, dim)
     norm = _norm(weight.detach(), dim)

@@ -1,0 +1,21 @@
+"""The era's paths to single modules, such as `nn.modules.module.Module` and `nn.modules.loss._Loss`."""
+
+import sys
+
+from minigrad.nn import activation, batchnorm, containers, layers, loss, module
+
+_PATHS = {
+    "activation": activation,
+    "batchnorm": batchnorm,
+    "container": containers,
+    "distance": layers,
+    "dropout": layers,
+    "linear": layers,
+    "loss": loss,
+    "module": module,
+    "sparse": layers,
+}
+
+for _name, _module in _PATHS.items():
+    globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module
+    globals().update({name: getattr(_module, name) for name in _module.__all__})

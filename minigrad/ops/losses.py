@@ -1,0 +1,413 @@
+"""Losses. Results have size (1,), or the size of the single losses with reduce=False.
+
+Each is one operation: these stand in every training loop. Sizes of input and target that differ but hold equally many
+elements are compared in order, with a warning: the era's rule. Losses made of other operations are in `margins`.
+"""
+
+import math
+import warnings
+
+import numpy as np
+
+from minigrad._core import Operation, Tensor, Variable, like
+from minigrad.ops.elementwise import clip, keep, log, sigmoid, sign
+from minigrad.ops.indexing import check_bounds, check_index, raw
+from minigrad.ops.neural import log_softmax
+from minigrad.ops.shape import reshape, size_of
+from minigrad.ops.table import S, T, row
+
+FUNCTIONAL = {"method": False, "exported": ("functional",)}
+
+
+def matched(name, input, target, error=RuntimeError):
+    """The target in the input's size."""
+    mine, its = size_of(input), size_of(target)
+    if mine == its:
+        return target
+    if math.prod(mine) != math.prod(its):
+        raise error(f"{name}: input and target must have the same number of elements, got sizes {mine} and {its}")
+    warnings.warn(
+        f"{name}: the target's size {its} differs from the input's {mine}; their elements are compared in order. "
+        f"Give both the same size, for example with target.view_as(input)",
+        UserWarning,
+        stacklevel=3,
+    )
+    return reshape(target, mine)
+
+
+def _together(losses, size_average, reduce):
+    if not reduce:
+        return losses
+    return (losses.mean() if size_average else losses.sum()).reshape(1)
+
+
+def _share(g, x, size_average, reduce):
+    """The gradient of each single loss."""
+    return g / math.prod(size_of(x)) if reduce and size_average else g
+
+
+def constant_weight(name, weight, x):
+    """A weight as an array of x's type."""
+    if weight is None:
+        return None
+    if not isinstance(weight, (Tensor, Variable)):
+        raise TypeError(f"{name}: weight must be a tensor, got {type(weight).__name__}")
+    if raw(weight).dtype != raw(x).dtype:
+        error = RuntimeError if isinstance(x, Variable) else TypeError
+        raise error(
+            f"{name}: Expected object of type {raw(x).dtype} but found type {raw(weight).dtype} for argument 'weight'"
+        )
+    return raw(weight)
+
+
+# ---------------------------------------------------------------- regression
+
+
+def _single_losses(name, loss, slope, target_slope=None):
+    """An operation over single losses loss(x, target), with their slopes."""
+    derivatives = {
+        "x": lambda g, x, target, size_average, reduce: _share(g, x, size_average, reduce) * slope(x, target)
+    }
+    if target_slope is not None:
+        derivatives["target"] = lambda g, x, target, size_average, reduce: (
+            _share(g, x, size_average, reduce) * target_slope(x, target))  # fmt: skip
+    return Operation(
+        name, lambda x, target, size_average, reduce: _together(loss(x, target), size_average, reduce), "x target",
+        "size_average reduce", derivatives=derivatives,
+    )  # fmt: skip
+
+
+def _squares(x, target, size_average, reduce):
+    apart = x - target
+    if not reduce:
+        return apart * apart
+    flat = apart.reshape(-1)
+    square = np.dot(flat, flat)
+    return (square / flat.size if size_average else square).reshape(1)
+
+
+_mse = Operation(
+    "mse_loss", _squares, "x target", "size_average reduce",
+    derivatives={
+        "x": lambda g, x, target, size_average, reduce: (x - target) * (_share(g, x, size_average, reduce) * 2),
+        "target": lambda g, x, target, size_average, reduce: (target - x) * (_share(g, x, size_average, reduce) * 2),
+    },
+)  # fmt: skip
+_l1 = _single_losses("l1_loss", lambda x, t: np.abs(x - t), lambda x, t: sign(x - t), lambda x, t: sign(t - x))
+
+
+def _smooth(x, target):
+    apart = np.abs(x - target)
+    return np.where(apart < 1, apart * apart * 0.5, apart - 0.5)
+
+
+_smooth_l1 = _single_losses("smooth_l1_loss", _smooth, lambda x, t: clip(x - t, -1, 1), lambda x, t: clip(t - x, -1, 1))
+
+
+def _divergence(x, target):
+    with np.errstate(all="ignore"):
+        return np.where(target > 0, target * (np.log(target) - x), 0)
+
+
+_kl_div = _single_losses("kl_div", _divergence, lambda x, t: -keep(t, t > 0))
+
+
+def mse_loss(input, target, size_average=True, reduce=True):
+    """mse_loss(input, target, size_average=True, reduce=True): mean of (input - target)^2.
+
+    size_average=False: the sum; reduce=False: the single losses.
+    """
+    return _mse(input, matched("mse_loss", input, target), size_average, reduce)
+
+
+def l1_loss(input, target, size_average=True, reduce=True):
+    """l1_loss(input, target, size_average=True, reduce=True): mean of |input - target|.
+
+    size_average=False: the sum; reduce=False: the single losses.
+    """
+    return _l1(input, matched("l1_loss", input, target), size_average, reduce)
+
+
+def smooth_l1_loss(input, target, size_average=True, reduce=True):
+    """smooth_l1_loss(input, target, size_average=True, reduce=True): mean of d^2 / 2 where |d| < 1, else |d| - 1/2.
+
+    d = input - target. size_average=False: the sum; reduce=False: the single losses.
+    """
+    return _smooth_l1(input, matched("smooth_l1_loss", input, target), size_average, reduce)
+
+
+def kl_div(input, target, size_average=True, reduce=True):
+    """kl_div(input, target, size_average=True, reduce=True): mean of t * (log(t) - input), 0 where the target t <= 0.
+
+    input: logarithms of probabilities; target: probabilities. The mean is over elements, not samples.
+    size_average=False: the sum; reduce=False: the single losses.
+    """
+    return _kl_div(input, matched("kl_div", input, target), size_average, reduce)
+
+
+_REDUCTIONS = [{}, {"size_average": False}, {"reduce": False}, {"size_average": False, "reduce": False}]
+DIFFERENT_COUNTS = (S(T(3, 4), T(3)), RuntimeError, "same number of elements, got sizes (3, 4) and (3,)")
+_TYPES = (S(T(3, dtype="float32"), T(3, dtype="float64")), (TypeError, RuntimeError), "Expected object of type")
+for _function in (mse_loss, l1_loss, smooth_l1_loss):
+    row(
+        _function.__name__, _function, [S(T(3, 4, distinct=True), T(3, 4, low=3, high=5), **o) for o in _REDUCTIONS]
+        + [S(T(1, low=1), T(1, low=-2, high=0)), S(T(2, 3, low=0.1, high=0.4), T(2, 3, low=-0.4, high=-0.1))],
+        [DIFFERENT_COUNTS, _TYPES],
+        oracle=f"nn.functional.{_function.__name__}", **FUNCTIONAL,
+    )  # fmt: skip
+row(
+    "kl_div", kl_div,
+    [S(T(3, 4), T(3, 4, low=0.1, high=0.9, grad=False), **o) for o in _REDUCTIONS]
+    + [S(T(2), T(2, values=[0, 0.5], grad=False))],
+    [DIFFERENT_COUNTS, _TYPES], **FUNCTIONAL,
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- classification
+
+
+def _class_shares(where, weight, ignore_index, classes, kind):
+    """For flat targets: a class that exists for each, its weight (0 where ignored), and the sum of the weights."""
+    if ignore_index is not None and np.any(ignored := where == ignore_index):
+        where = np.where(ignored, 0, where)
+        part = (np.ones_like(kind, shape=where.shape) if weight is None else weight[where]) * ~ignored
+    else:
+        part = np.ones_like(kind, shape=where.shape) if weight is None else weight[where]
+    return where, part, part.sum()
+
+
+def _flat_classes(x):
+    """x, (N, C) or (N, C, H, W), with a row of classes for each target."""
+    return x if x.ndim == 2 else np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+
+
+def _classes_back(flat, size):
+    if len(size) == 2:
+        return flat
+    return np.ascontiguousarray(np.moveaxis(flat.reshape(size[0], *size[2:], size[1]), -1, 1))
+
+
+def _each(where):
+    return np.arange(where.size, like=where)
+
+
+def _summed(losses, part_sum, size_average, reduce, size):
+    if not reduce:
+        return losses.reshape(size)
+    whole = losses.sum()
+    return (whole / part_sum if size_average and part_sum != 0 else whole).reshape(1)
+
+
+def _slopes(g, part, part_sum, size_average, reduce):
+    """Gradient of each target's loss, times its weight."""
+    return g.reshape(-1) * (part / part_sum if reduce and size_average and part_sum != 0 else part)
+
+
+def _nll_forward(x, target, weight, size_average, ignore_index, reduce):
+    flat = _flat_classes(x)
+    where, part, part_sum = _class_shares(target.reshape(-1), weight, ignore_index, flat.shape[1], flat)
+    losses = np.where(part != 0, -flat[_each(where), where] * part, 0)
+    return _summed(losses, part_sum, size_average, reduce, target.shape)
+
+
+def _nll_spread(g, target, weight, size_average, ignore_index, reduce, size):
+    flat = np.zeros_like(g, shape=(target.size, size[1]))
+    where, part, part_sum = _class_shares(target.reshape(-1), weight, ignore_index, size[1], flat)
+    flat[_each(where), where] = -_slopes(g, part, part_sum, size_average, reduce)
+    return _classes_back(flat, size)
+
+
+_NLL = "weight size_average ignore_index reduce"
+nll = Operation(
+    "nll_loss", _nll_forward, "x target", _NLL, indices="target",
+    derivatives={"x": lambda g, target, weight, size_average, ignore_index, reduce, x_size:
+                 nll_spread(g, target, weight, size_average, ignore_index, reduce, x_size)},
+)  # fmt: skip
+nll_spread = Operation(
+    "nll_loss_spread", _nll_spread, "x target", f"{_NLL} size", indices="target",
+    derivatives={"x": lambda g, target, weight, size_average, ignore_index, reduce:
+                 nll(g, target, weight, size_average, ignore_index, reduce)},
+)  # fmt: skip
+
+
+def _cross_entropy_forward(x, target, weight, size_average, ignore_index, reduce):
+    """The loss, and for the way back exp(x - max), its sum, the classes, their weights and the weights' sum."""
+    flat = _flat_classes(x)
+    where, part, part_sum = _class_shares(target.reshape(-1), weight, ignore_index, flat.shape[1], flat)
+    with np.errstate(all="ignore"):
+        shifted = flat - flat.max(axis=1, keepdims=True)
+        picked = shifted[_each(where), where]
+        powers = np.exp(shifted, out=shifted)
+        sums = powers.sum(axis=1)
+        losses = np.where(part != 0, (np.log(sums) - picked) * part, 0)
+    return _summed(losses, part_sum, size_average, reduce, target.shape), (powers, sums, where, part, part_sum)
+
+
+def _cross_entropy_backward(g, x, target, weight, size_average, ignore_index, reduce, workspace, x_size):
+    """(softmax(x) - one_hot(target)) times each target's gradient. (The names before workspace are for the
+    reference.)"""
+    powers, sums, where, part, part_sum = workspace
+    slopes = _slopes(g, part, part_sum, size_average, reduce)
+    flat = powers * (slopes / sums)[:, None]
+    flat[_each(where), where] -= slopes
+    return _classes_back(flat, x_size), None
+
+
+fused_cross_entropy = Operation(
+    "cross_entropy", _cross_entropy_forward, "x target", _NLL, indices="target", joint=_cross_entropy_backward,
+    reference=lambda x, target, weight, size_average, ignore_index, reduce:
+        nll(log_softmax(x, 1), target, weight, size_average, ignore_index, reduce),
+)  # fmt: skip
+
+
+def _classified(operation, input, target, weight, size_average, ignore_index, reduce):
+    name, size = operation.name, size_of(input)
+    if len(size) not in (2, 4):
+        raise ValueError(f"{name}: input must have 2 dimensions (N, C) or 4 (N, C, H, W), got size {size}")
+    where = raw(check_index(name, target, "target"))
+    wanted = size[:1] + size[2:]
+    if where.shape != wanted:
+        hint = "; a class number for each sample is wanted, not a one-hot row" if where.shape == size else ""
+        raise RuntimeError(
+            f"{name}: for an input of size {size}, target must have size {wanted}, got {tuple(where.shape)}{hint}"
+        )
+    kept = where if ignore_index is None else where[where != ignore_index]
+    check_bounds(f"{name}: target", kept, size[1], f"{size[1]} classes")
+    weight = constant_weight(name, weight, input)
+    if weight is not None and weight.shape != size[1:2]:
+        raise RuntimeError(f"{name}: weight must have one element a class, size {size[1:2]}, got {tuple(weight.shape)}")
+    return operation(input, target, weight, size_average, ignore_index, reduce)
+
+
+def nll_loss(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True):
+    """nll_loss(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True): mean of
+    -input[n][target[n]].
+
+    input: logarithms of probabilities, (N, C) or (N, C, H, W); target: LongTensor of classes, (N) or (N, H, W). weight:
+    one number a class; the mean is weighted by it. Targets equal to ignore_index count for nothing. size_average=False:
+    the sum; reduce=False: the single losses.
+    """
+    return _classified(nll, input, target, weight, size_average, ignore_index, reduce)
+
+
+def cross_entropy(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True):
+    """cross_entropy(input, target, ...): nll_loss(log_softmax(input, 1), target, ...), as one operation.
+
+    input: scores, (N, C) or (N, C, H, W); the other arguments are those of nll_loss.
+    """
+    return _classified(fused_cross_entropy, input, target, weight, size_average, ignore_index, reduce)
+
+
+_LABELS, _WEIGHTS = T(3, values=[1, 0, 3], dtype="int64"), T(4, low=0.5, high=2, grad=False)
+_MAP = T(2, 1, 3, values=[[[1, 0, 2]], [[2, 2, 0]]], dtype="int64")
+for _function in (nll_loss, cross_entropy):
+    row(
+        _function.__name__, _function,
+        [S(T(3, 4), _LABELS, **o) for o in _REDUCTIONS] + [S(T(3, 4), _LABELS, _WEIGHTS, **o) for o in _REDUCTIONS]
+        + [S(T(3, 4), _LABELS, ignore_index=0), S(T(3, 4), _LABELS, _WEIGHTS, True, 3), S(T(2, 3, 1, 3), _MAP),
+           S(T(2, 3, 1, 3), _MAP, reduce=False), S(T(1, 1), T(1, values=[0], dtype="int64")),
+           S(T(1, 2), T(1, values=[-100], dtype="int64"))],
+        [(S(T(3), _LABELS), ValueError, "2 dimensions (N, C) or 4"),
+         (S(T(2, 4), _LABELS), RuntimeError, "target must have size (2,)"),
+         (S(T(3, 3), _LABELS), RuntimeError, "index 3 is out of range for 3 classes"),
+         (S(T(3, 4), T(3)), (TypeError, RuntimeError), "target must be a LongTensor"),
+         (S(T(3, 4), T(3, 4, dtype="int64")), RuntimeError, "not a one-hot row"),
+         (S(T(3, 4), _LABELS, T(3)), RuntimeError, "one element a class"),
+         (S(T(3, 4), _LABELS, [1]), TypeError, "weight must be")],
+        oracle=f"nn.functional.{_function.__name__}", **FUNCTIONAL,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- two classes
+
+EPS = 1e-12  # keeps the logarithms finite, as the era did
+
+
+def _weighted(losses, weight, size_average):
+    return _together(losses if weight is None else losses * weight, size_average, True)
+
+
+def _weighted_share(g, x, weight, size_average):
+    g = _share(g, x, size_average, True)
+    return g if weight is None else g * like(g, weight)
+
+
+def _bce_forward(x, target, weight, size_average):
+    return _weighted(-(target * np.log(x + EPS) + (1 - target) * np.log(1 - x + EPS)), weight, size_average)
+
+
+_bce = Operation(
+    "binary_cross_entropy", _bce_forward, "x target", "weight size_average",
+    derivatives={
+        "x": lambda g, x, target, weight, size_average:
+            _weighted_share(g, x, weight, size_average) * (x - target) / ((1 - x + EPS) * (x + EPS)),
+        "target": lambda g, x, target, weight, size_average:
+            _weighted_share(g, x, weight, size_average) * (log(1 - x + EPS) - log(x + EPS)),
+    },
+)  # fmt: skip
+
+
+def _bce_with_logits_forward(x, target, weight, size_average):
+    return _weighted(np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x))), weight, size_average)
+
+
+_bce_with_logits = Operation(
+    "binary_cross_entropy_with_logits", _bce_with_logits_forward, "x target", "weight size_average",
+    derivatives={
+        "x": lambda g, x, target, weight, size_average:
+            _weighted_share(g, x, weight, size_average) * (sigmoid(x) - target),
+        "target": lambda g, x, target, weight, size_average: -_weighted_share(g, x, weight, size_average) * x,
+    },
+)  # fmt: skip
+
+
+def _element_weight(name, weight, input):
+    weight = constant_weight(name, weight, input)
+    if weight is None:
+        return None
+    try:
+        return np.broadcast_to(weight, size_of(input))
+    except ValueError as error:
+        raise RuntimeError(
+            f"{name}: a weight of size {weight.shape} does not broadcast to the input's size {size_of(input)}"
+        ) from error
+
+
+def binary_cross_entropy(input, target, weight=None, size_average=True):
+    """binary_cross_entropy(input, target, weight=None, size_average=True): mean of -w (t log x + (1 - t) log(1 - x)).
+
+    input: probabilities; weight broadcasts. size_average=False: the sum. Raises ValueError if the element counts
+    differ, RuntimeError for an input outside [0, 1].
+    """
+    target = matched("binary_cross_entropy", input, target, ValueError)
+    x = raw(input)
+    if x.min() < 0 or x.max() > 1:
+        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {x.min():.4g} to "
+                           f"{x.max():.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
+    return _bce(input, target, _element_weight("binary_cross_entropy", weight, input), size_average)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, size_average=True):
+    """binary_cross_entropy_with_logits(input, target, weight=None, size_average=True): that of sigmoid(input), stable.
+
+    The mean of w (max(x, 0) - x t + log(1 + exp(-|x|))). Raises ValueError if the sizes differ.
+    """
+    name = "binary_cross_entropy_with_logits"
+    if size_of(input) != size_of(target):
+        raise ValueError(f"{name}: input and target must have one size, got {size_of(input)} and {size_of(target)}")
+    return _bce_with_logits(input, target, _element_weight(name, weight, input), size_average)
+
+
+_CHANCES, _TARGETS = T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.1, high=0.9)
+for _function, _input, _error in (
+    (binary_cross_entropy, _CHANCES, "same number of elements"),
+    (binary_cross_entropy_with_logits, T(3, 4), "one size"),
+):  # fmt: skip
+    row(
+        _function.__name__, _function,
+        [S(_input, _TARGETS), S(_input, _TARGETS, None, False), S(_input, _TARGETS, T(3, 4, low=0.5, grad=False)),
+         S(_input, _TARGETS, _WEIGHTS, size_average=False), S(T(1, low=0.2, high=0.8), T(1, low=0.2, high=0.8))],
+        [(S(_input, T(3)), ValueError, _error), (S(_input, _TARGETS, T(3)), RuntimeError, "does not broadcast"),
+         (S(_input, _TARGETS, 2), TypeError, "weight must be a tensor")],
+        oracle=f"nn.functional.{_function.__name__}", **FUNCTIONAL,
+    )  # fmt: skip

@@ -1,0 +1,371 @@
+"""Activations, softmax, dropout and embedding.
+
+Functions of one argument with a kink say in their formula which side an element is on (`keep`); the mask has no
+derivative.
+"""
+
+import math
+
+import numpy as np
+
+from minigrad._core import Operation, like
+from minigrad.ops.elementwise import abs, clip, exp, keep, neg, sigmoid, tanh
+from minigrad.ops.indexing import check_bounds, check_index, raw, rows
+from minigrad.ops.reduction import along, total
+from minigrad.ops.shape import index, reshape, size_of, wrap_dim
+from minigrad.ops.table import S, T, row
+
+_FUNCTIONAL = {"method": False, "exported": ("functional",)}
+
+
+def _activation(name, forward, rule, parameters=""):
+    return Operation(name, forward, "x", parameters, derivatives={"x": rule})
+
+
+# ---------------------------------------------------------------- softmax
+
+
+def _softmax(x, dim):
+    with np.errstate(all="ignore"):
+        out = np.exp(x - x.max(axis=dim, keepdims=True))
+        out /= out.sum(axis=dim, keepdims=True)
+    return out
+
+
+def _log_softmax(x, dim):
+    with np.errstate(all="ignore"):
+        out = x - x.max(axis=dim, keepdims=True)
+        out -= np.log(np.exp(out).sum(axis=dim, keepdims=True))
+    return out
+
+
+_softmax_op = _activation("softmax", _softmax, lambda g, out, dim: out * (g - total(g * out, dim, True)), "dim")
+_log_softmax_op = _activation(
+    "log_softmax", _log_softmax, lambda g, out, dim: g - exp(out) * total(g, dim, True), "dim"
+)
+
+
+def softmax(input, dim):
+    """softmax(input, dim): exp(x_i) / sum_j exp(x_j) along dim. The largest element is subtracted first: nothing
+    overflows."""
+    return _softmax_op(input, wrap_dim(dim, len(size_of(input)), "softmax: dim"))
+
+
+def log_softmax(input, dim):
+    """log_softmax(input, dim): x_i - log sum_j exp(x_j) along dim, computed without overflow."""
+    return _log_softmax_op(input, wrap_dim(dim, len(size_of(input)), "log_softmax: dim"))
+
+
+def softmin(input, dim):
+    """softmin(input, dim): softmax of -input along dim."""
+    return softmax(neg(input), dim)
+
+
+for _function in (softmax, log_softmax, softmin):
+    row(
+        _function.__name__, _function,
+        [S(T(3, 4), 1), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(4), 0), S(T(1), 0), S(T(3, 1), dim=1)],
+        [(S(T(3, 4), 2), RuntimeError, "dim must be from -2 to 1"),
+         (S(T(3, 4), None), TypeError, "dim must be an int")],
+        oracle=f"nn.functional.{_function.__name__}", **_FUNCTIONAL,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- activations
+
+
+def _log_sigmoid(x):
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+logsigmoid_op = _activation("logsigmoid", _log_sigmoid, lambda g, x: g * sigmoid(-x))
+
+
+def logsigmoid(input):
+    """logsigmoid(input): log(1 / (1 + exp(-x))), computed without overflow."""
+    return logsigmoid_op(input)
+
+
+def _softplus(x, beta, threshold):
+    scaled = x * beta
+    return np.where(scaled > threshold, x, (np.maximum(scaled, 0) + np.log1p(np.exp(-np.abs(scaled)))) / beta)
+
+
+def _softplus_rule(g, x, beta, threshold):
+    scaled = x * beta
+    return keep(g, scaled > threshold) + keep(g * sigmoid(scaled), scaled <= threshold)
+
+
+softplus_op = _activation("softplus", _softplus, _softplus_rule, "beta threshold")
+
+
+def softplus(input, beta=1, threshold=20):
+    """softplus(input, beta=1, threshold=20): log(1 + exp(beta x)) / beta, and x where beta x > threshold."""
+    return softplus_op(input, beta, threshold)
+
+
+_threshold = _activation(
+    "threshold", lambda x, threshold, value: np.where(x > threshold, x, value).astype(x.dtype, copy=False),
+    lambda g, x, threshold: keep(g, x > threshold), "threshold value",
+)  # fmt: skip
+
+
+def threshold(input, threshold, value):
+    """threshold(input, threshold, value): x where x > threshold, else value."""
+    return _threshold(input, threshold, value)
+
+
+_leaky_relu = _activation(
+    "leaky_relu", lambda x, slope: np.where(x > 0, x, x * slope),
+    lambda g, x, slope: keep(g, x > 0) + keep(g * slope, x <= 0), "slope",
+)  # fmt: skip
+
+
+def leaky_relu(input, negative_slope=0.01):
+    """leaky_relu(input, negative_slope=0.01): x where x > 0, else negative_slope * x."""
+    return _leaky_relu(input, negative_slope)
+
+
+# scale * (x where x > 0, else alpha * (exp(x) - 1)); below 0 the slope is out + scale * alpha.
+_elu = _activation(
+    "elu", lambda x, alpha, scale: np.where(x > 0, x * scale, np.expm1(np.minimum(x, 0)) * (alpha * scale)),
+    lambda g, x, out, alpha, scale: keep(g * scale, x > 0) + keep(g * (out + alpha * scale), x <= 0), "alpha scale",
+)  # fmt: skip
+
+
+def elu(input, alpha=1.0):
+    """elu(input, alpha=1.0): x where x > 0, else alpha * (exp(x) - 1)."""
+    return _elu(input, alpha, 1)
+
+
+def selu(input):
+    """selu(input): scale * elu(x, alpha) with the two constants of self-normalising networks (Klambauer et al.
+    2017)."""
+    return _elu(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946)
+
+
+def hardtanh(input, min_val=-1, max_val=1):
+    """hardtanh(input, min_val=-1, max_val=1): x moved into [min_val, max_val]; derivative 0 at both bounds."""
+    return clip(input, min_val, max_val)
+
+
+def relu6(input):
+    """relu6(input): min(max(x, 0), 6)."""
+    return clip(input, 0, 6)
+
+
+sloped = Operation(    # a slope of its own for each negative element
+    "prelu", lambda x, slope: np.where(x > 0, x, x * slope), "x slope", broadcast=True,
+    derivatives={"x": lambda g, x, slope: keep(g, x > 0) + keep(g * slope, x <= 0),
+                 "slope": lambda g, x: keep(g * x, x <= 0)},
+)  # fmt: skip
+
+
+def prelu(input, weight):
+    """prelu(input, weight): x where x > 0, else weight * x; weight has one element, or one a channel (dimension 1)."""
+    size, count = size_of(input), math.prod(size_of(weight))
+    if count != 1:
+        if len(size) < 2 or size[1] != count:
+            raise RuntimeError(
+                f"prelu: weight must have 1 element or one a channel (dimension 1 of size {size}), got {count}"
+            )
+        weight = reshape(weight, (count,) + (1,) * (len(size) - 2))
+    return sloped(input, weight)
+
+
+def glu(input, dim=-1):
+    """glu(input, dim=-1): a * sigmoid(b), a and b the halves of input along dim."""
+    size = size_of(input)
+    dim = wrap_dim(dim, len(size), "glu: dim")
+    if size[dim] % 2:
+        raise RuntimeError(f"glu: dimension {dim} must have an even size to be halved, got {size[dim]} (input {size})")
+    half = size[dim] // 2
+    return index(input, along(dim, 0, half)) * sigmoid(index(input, along(dim, half, size[dim])))
+
+
+_hardshrink = _activation(
+    "hardshrink",
+    lambda x, bound: np.where(np.abs(x) > bound, x, 0),
+    lambda g, x, bound: keep(g, abs(x) > bound),
+    "bound",
+)
+_softshrink = _activation(
+    "softshrink", lambda x, bound: np.sign(x) * np.maximum(np.abs(x) - bound, 0),
+    lambda g, x, bound: keep(g, abs(x) > bound), "bound",
+)  # fmt: skip
+_softsign = _activation("softsign", lambda x: x / (1 + np.abs(x)), lambda g, x: g / (abs(x) + 1) ** 2)
+
+
+def hardshrink(input, lambd=0.5):
+    """hardshrink(input, lambd=0.5): x where |x| > lambd, else 0."""
+    return _hardshrink(input, lambd)
+
+
+def softshrink(input, lambd=0.5):
+    """softshrink(input, lambd=0.5): x moved by lambd towards 0, and 0 where |x| <= lambd."""
+    return _softshrink(input, lambd)
+
+
+def tanhshrink(input):
+    """tanhshrink(input): x - tanh(x)."""
+    return input - tanh(input)
+
+
+def softsign(input):
+    """softsign(input): x / (1 + |x|)."""
+    return _softsign(input)
+
+
+_KINKED, _ONE = T(3, 4, distinct=True), T(1, distinct=True)
+row("logsigmoid", logsigmoid, [S(T(3, 4)), S(T(1)), S(T(2, low=-90, high=-80)), S(T(2, low=80, high=90))],
+    oracle="nn.functional.logsigmoid", **_FUNCTIONAL)  # fmt: skip
+row(
+    "softplus", softplus, [S(T(3, 4)), S(T(3, 4), 2), S(T(3, 4), 2, 1.9), S(T(1)), S(T(2, low=-90, high=-80)),
+                           S(T(2, low=80, high=90))],
+    oracle="nn.functional.softplus", **_FUNCTIONAL,
+)  # fmt: skip
+row(
+    "threshold", threshold, [S(_KINKED, 0.1, 3), S(_KINKED, threshold=-0.3, value=-1), S(_ONE, 0, 0)], in_place=True,
+    oracle="nn.functional.threshold", **_FUNCTIONAL,
+)  # fmt: skip
+row(
+    "leaky_relu",
+    leaky_relu,
+    [S(_KINKED), S(_KINKED, 0.3), S(_ONE)],
+    in_place=True,
+    oracle="nn.functional.leaky_relu",
+    **_FUNCTIONAL,
+)
+row("elu", elu, [S(_KINKED), S(_KINKED, 0.7), S(_ONE)], in_place=True, oracle="nn.functional.elu", **_FUNCTIONAL)
+row("selu", selu, [S(_KINKED), S(_ONE)], in_place=True, oracle="nn.functional.selu", **_FUNCTIONAL)
+row(
+    "hardtanh",
+    hardtanh,
+    [S(_KINKED), S(_KINKED, -0.3, 0.6), S(_ONE)],
+    in_place=True,
+    oracle="nn.functional.hardtanh",
+    **_FUNCTIONAL,
+)
+row("relu6", relu6, [S(T(3, 4, low=-2, high=9, distinct=True)), S(_ONE)], oracle="nn.functional.relu6", **_FUNCTIONAL)
+row(
+    "prelu", prelu, [S(_KINKED, T(1)), S(_KINKED, T(4)), S(T(2, 3, 2, distinct=True), T(3)), S(_ONE, T(1))],
+    [(S(T(3, 4), T(3)), RuntimeError, "1 element or one a channel")], oracle="nn.functional.prelu", **_FUNCTIONAL,
+)  # fmt: skip
+row(
+    "glu", glu, [S(T(3, 4)), S(T(4, 3), 0), S(T(2), -1)], [(S(T(3, 3)), RuntimeError, "even size")],
+    oracle="nn.functional.glu",
+    **_FUNCTIONAL,
+)  # fmt: skip
+row("hardshrink", hardshrink, [S(_KINKED), S(_KINKED, 0.3), S(_ONE)], oracle="nn.functional.hardshrink", **_FUNCTIONAL)
+row("softshrink", softshrink, [S(_KINKED), S(_KINKED, 0.3), S(_ONE)], oracle="nn.functional.softshrink", **_FUNCTIONAL)
+row("tanhshrink", tanhshrink, [S(T(3, 4)), S(T(1))], oracle="nn.functional.tanhshrink", **_FUNCTIONAL)
+row("softsign", softsign, [S(_KINKED), S(_ONE)], oracle="nn.functional.softsign", **_FUNCTIONAL)
+
+
+# ---------------------------------------------------------------- dropout
+
+# The mask, an array, holds 0 where an element is dropped and 1 / (1 - p) elsewhere; drawing it is the caller's.
+dropped = Operation(
+    "dropout", lambda x, mask: x * mask, "x", "mask", derivatives={"x": lambda g, mask: dropped(g, mask)}
+)
+
+
+# ---------------------------------------------------------------- embedding
+
+
+def _shares(where, padding_idx, by_frequency, count, kind):
+    """What part of its gradient each looked-up row passes on, as a column; None if all of it."""
+    if padding_idx is None and not by_frequency:
+        return None
+    part = np.ones_like(kind, shape=where.shape)
+    if by_frequency:
+        part /= np.bincount(where.reshape(-1), minlength=count)[where]
+    if padding_idx is not None:
+        part[where == padding_idx] = 0
+    return part[..., None]
+
+
+def _embedding_rule(g, indices, padding_idx, by_frequency, weight_size):
+    part = _shares(raw(indices), padding_idx, by_frequency, weight_size[0], raw(g))
+    return rows.spread(g if part is None else g * like(g, part), indices, 0, weight_size)
+
+
+_embedding = Operation(
+    "embedding", lambda weight, indices, padding_idx, by_frequency: np.take(weight, indices, axis=0),
+    "weight indices", "padding_idx by_frequency", indices="indices", derivatives={"weight": _embedding_rule},
+)  # fmt: skip
+
+
+def embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False):
+    """embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False): row indices[i] of weight for each i.
+
+    weight: (rows, features); indices: LongTensor of any size (*); result (*, features). A row's gradient is the sum
+    over the places where it was looked up. padding_idx: this row gets no gradient. scale_grad_by_freq: divide a row's
+    gradient by how often it was looked up.
+    """
+    size, where = size_of(weight), raw(check_index("embedding", indices, "indices"))
+    if len(size) != 2:
+        raise RuntimeError(f"embedding: weight must have 2 dimensions (rows, features), got size {size}")
+    check_bounds("embedding", where, size[0], f"a table of {size[0]} rows")
+    if padding_idx is not None:
+        if not -size[0] <= padding_idx < size[0]:
+            raise RuntimeError(f"embedding: padding_idx must be from {-size[0]} to {size[0] - 1}, got {padding_idx}")
+        padding_idx %= size[0]
+    return _embedding(weight, indices, padding_idx, bool(scale_grad_by_freq))
+
+
+def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq=False):
+    """embedding_bag(weight, indices, offsets=None, mode="mean"): mean (or "sum") of the rows of weight each bag names.
+
+    indices: 2-D, a bag a row; or 1-D, with offsets (LongTensor) saying where each bag starts; bags may be empty there
+    (zeros). Raises ValueError for offsets that do not start at 0, do not grow, or pass the end.
+    """
+    if mode not in ("mean", "sum"):
+        raise ValueError(f'embedding_bag: mode must be "mean" or "sum", got {mode!r}')
+    where = raw(check_index("embedding_bag", indices, "indices"))
+    if where.ndim == 2:
+        if offsets is not None:
+            raise ValueError("embedding_bag: offsets go with 1-D indices only; each row of 2-D indices is a bag")
+        starts, flat = np.arange(0, where.size, where.shape[1]), reshape(indices, (where.size,))
+    elif where.ndim == 1:
+        if offsets is None:
+            raise ValueError("embedding_bag: 1-D indices need offsets, the start of each bag")
+        starts, flat = raw(check_index("embedding_bag", offsets, "offsets")), indices
+        if starts.ndim != 1 or starts[0] != 0 or np.any(starts[1:] < starts[:-1]) or starts[-1] > where.size:
+            raise ValueError(
+                f"embedding_bag: offsets must start at 0, not decrease, and not pass {where.size}, got "
+                f"{starts.tolist()}"
+            )
+    else:
+        raise ValueError(f"embedding_bag: indices must have 1 or 2 dimensions, got size {where.shape}")
+    lengths = np.diff(starts, append=where.size)
+    bag = np.repeat(np.arange(starts.size), lengths)
+    out = rows.spread(
+        embedding(weight, flat, None, scale_grad_by_freq), like(weight, bag), 0, (starts.size, size_of(weight)[1])
+    )
+    if mode == "sum":
+        return out
+    return out * like(weight, (1 / np.maximum(lengths, 1)).astype(raw(weight).dtype)[:, None])
+
+
+_BAGS = T(2, 3, values=[[0, 2, 2], [4, 0, 2]], dtype="int64")
+row(
+    "embedding", embedding,
+    [S(T(5, 3), _BAGS), S(T(5, 3), T(4, values=[1, 1, 0, 4], dtype="int64")),
+     S(T(1, 1), T(1, values=[0], dtype="int64"))],
+    [(S(T(4, 3), _BAGS), RuntimeError, "index 4 is out of range for a table of 4 rows"),
+     (S(T(5, 3), T(2)), (TypeError, RuntimeError), "indices must be a LongTensor"),
+     (S(T(5), _BAGS), RuntimeError, "2 dimensions"),
+     (S(T(5, 3), _BAGS, 5), RuntimeError, "padding_idx must be from -5 to 4")], **_FUNCTIONAL,
+)  # fmt: skip
+row(
+    "embedding_bag", embedding_bag,
+    [S(T(5, 3), _BAGS), S(T(5, 3), _BAGS, mode="sum"),
+     S(T(5, 3), T(4, values=[1, 1, 0, 4], dtype="int64"), T(3, values=[0, 1, 1], dtype="int64")),
+     S(T(1, 1), T(1, values=[0], dtype="int64"), T(1, values=[0], dtype="int64"))],
+    [(S(T(5, 3), _BAGS, mode="max"), ValueError, 'mode must be "mean" or "sum"'),
+     (S(T(5, 3), _BAGS, T(1, values=[0], dtype="int64")), ValueError, "1-D indices only"),
+     (S(T(5, 3), T(1, values=[0], dtype="int64")), ValueError, "need offsets"),
+     (S(T(5, 3), T(2, values=[0, 1], dtype="int64"), T(1, values=[1], dtype="int64")), ValueError, "must start at 0")],
+     **_FUNCTIONAL,
+)  # fmt: skip
