@@ -9,7 +9,7 @@ import pytest
 import minigrad as torch
 from minigrad import _core
 from minigrad.autograd import Function, Variable
-from minigrad.autograd.function import InplaceFunction, StochasticFunction, once_differentiable
+from minigrad.autograd.function import InplaceFunction, NestedIOFunction, StochasticFunction, once_differentiable
 
 
 def double(*values):
@@ -552,6 +552,62 @@ def test_old_style_goes_away_without_a_collection():
         assert watch() is None
     finally:
         gc.enable()
+
+
+# ---------------------------------------------------------------- nested
+
+
+class Weighted(NestedIOFunction):
+    """(x, [y, None, (z,)]) -> (x * 2, [y * z])."""
+
+    def forward_extended(self, x, rest):
+        y, nothing, (z,) = rest
+        assert nothing is None
+        assert isinstance(rest, list)
+        self.save_for_backward(y, z)
+        return x * 2, [y * z]
+
+    def backward_extended(self, gx, grads):
+        (g,) = grads
+        y, z = self.saved_tensors
+        return gx * 2, [g * z, None, (g * y,)]
+
+
+def test_nested():
+    x, y, z = leaf(1), leaf(2), leaf(3)
+    a, rest = Weighted()(x, [y, None, (z,)])
+    assert isinstance(rest, list)
+    (b,) = rest
+    assert (numbers(a), numbers(b)) == ([2], [6])
+    torch.autograd.backward([a, b], [double(1), double(10)])
+    assert [numbers(v.grad) for v in (x, y, z)] == [[2], [30], [20]]
+    f = Weighted()
+    first, second = f(x, [y, None, (z,)]), f(x, [z, None, (z,)])
+    x.grad = y.grad = z.grad = None
+    first[1][0].backward()
+    assert numbers(y.grad) == [3]
+    second[1][0].backward()
+    assert numbers(z.grad) == [2 + 6]
+
+
+def test_nested_results_may_be_one_and_gradients_none():
+    class First(NestedIOFunction):
+        def forward_extended(self, pair):
+            return pair[0] * 3
+
+        def backward_extended(self, g):
+            return [g * 3]
+
+    x, y = leaf(1), leaf(2)
+    out = First()([x, y])
+    assert isinstance(out, Variable)
+    out.backward()
+    assert (numbers(x.grad), numbers(y.grad)) == ([3], [0])
+    with pytest.raises(TypeError, match="First: expected Variables, None and lists or tuples of them, got int"):
+        First()([x, 3])
+    for name in ("forward_extended", "backward_extended"):
+        with pytest.raises(NotImplementedError, match=name):
+            getattr(NestedIOFunction(), name)()
 
 
 # ---------------------------------------------------------------- once_differentiable, removed
