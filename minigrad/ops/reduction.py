@@ -187,7 +187,7 @@ row(
     sum,
     _WHOLE_AND_ALONG,
     [NO_SUCH_DIM, BOOL_DIM],
-    types=("float32", "float64", "int64", "int32", "int16", "int8"),
+    types=ALL,
 )
 row("mean", mean, _WHOLE_AND_ALONG, [NO_SUCH_DIM, _FRACTIONS])
 row(
@@ -196,7 +196,7 @@ row(
      S(T(4), 0),
      S(T(1)), S(T(2, 3, values=[[1.5, 0, 2], [3, -1, 0.5]])), S(T(2, 3, values=[[1.5, 0, 0], [3, 0, 0.5]]), 1),
      S(T(2, 3, values=[[1.5, 0, 2], [3, 4, 0.5]]), 0), S(T(3, values=[0, 0, 2]))],
-    [NO_SUCH_DIM], types=("float32", "float64", "int64", "int32", "int16", "int8"),
+    [NO_SUCH_DIM], types=ALL,
 )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ class T:
     def build(self, rng: np.random.Generator, dtype: str) -> np.ndarray:
         kind = np.dtype(self.dtype or dtype)
         if self.values is not None:
-            return np.array(self.values, kind)
+            return np.array(np.abs(self.values) if kind.kind == "u" else self.values).astype(kind)
         count = int(np.prod(self.size))
         if kind.kind in "iu":
             low = max(0, int(self.low)) if kind.kind == "u" else int(self.low)
