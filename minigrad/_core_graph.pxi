@@ -23,8 +23,9 @@ cdef class Saved:
             what = node.operation.describe_slot(slot)
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"{node.operation.name} saved {what} of size {tuple(self.array.shape)} at version {self.expected}, it is "
-                f"at version {now} now. Use the out-of-place form of the operation that changed it, or change a clone()")
+                f"{node.operation.name} saved {what} of size {tuple(self.array.shape)} at version {self.expected}, it "
+                f"is at version {now} now. Use the out-of-place form of the operation that changed it, or change a "
+                "clone()")
         if not create_graph:
             return self.array
         if self.source is not None:
@@ -184,7 +185,7 @@ cdef class Node:
 
 
 cdef int drain() except -1:
-    """Let go of what `dropped` holds, one by one: deallocations that this sets off add to the list instead of nesting."""
+    """Let go of what `dropped` holds, one by one: deallocations set off by this add to the list instead of nesting."""
     global dropping
     if not dropping:
         dropping = True
@@ -372,7 +373,7 @@ cdef object raise_released(name):
 
 
 cdef class PythonNode(Node):
-    """Node of a user's Function. Its `context` computes on Variables: `context._step(grads) -> one gradient an input`."""
+    """Node of a user's Function: its `context` computes on Variables, `_step(grads) -> one gradient an input`."""
 
     def __init__(self, context, inputs, int outputs, Node beside=None):
         """beside: a node whose inputs this one has too."""
