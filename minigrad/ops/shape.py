@@ -448,10 +448,12 @@ def _as_strided(x, base_size, base_stride, size, stride, offset):
 
 
 def _add_strided(x, base_size, base_stride, size, stride, offset):
-    """The transpose of as_strided: x added up where its elements came from."""
+    """The transpose of as_strided: x added up where its elements came from; several may have come from one place."""
     flat, whole, start = _laid_out(np.zeros_like(x, shape=base_size), base_size, base_stride)
-    places = _strided(np.arange(flat.size), size, stride, start + offset)     # one place may be shown several times
-    flat[...] = np.bincount(places.reshape(-1), x.reshape(-1), flat.size)
+    places = start + offset
+    for k, (n, t) in enumerate(zip(size, stride)):
+        places = places + np.arange(n, like=x).reshape((n,) + (1,) * (len(size) - k - 1)) * t
+    np.add.at(flat, places, x)
     return whole.copy()
 
 
