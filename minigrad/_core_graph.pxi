@@ -201,8 +201,8 @@ cdef dict node_types = {}        # (Node class, name) -> subclass of that name
 cdef object shown(node):
     """`node` as Python sees it: its type is named after its operation, as in the era.
 
-    The type is put in place only here, when somebody looks: recording a node of a class made at run time would cost
-    a quarter more. It adds nothing to its base, so that the memory is laid out alike.
+    The type is put in place only here, when somebody looks, so that recording costs nothing for it. It adds nothing to
+    its base: the memory is laid out alike.
     """
     if node is None:
         return None
@@ -243,7 +243,6 @@ class AccumulateGrad:
         return f"<AccumulateGrad object at {id(self.variable):#x}>"
 
 
-@cython.no_gc_clear
 cdef class OperationNode(Node):
     """Node of an operation from the table."""
 

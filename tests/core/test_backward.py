@@ -280,6 +280,50 @@ def test_missing_gradients_of_outputs_are_none_for_formulas():
         assert seen.pop() == tuple(None if e is None else 2 * e for e in expected)
 
 
+def fused(calls):
+    """a * b and a * b * b as one operation with a reference; its own formula is for first derivatives only."""
+
+    def joint(g, a, b, needs):
+        calls.append(needs)
+        g0, g1 = (0 * a if x is None else x for x in g)
+        return [(g0 * b + g1 * b * b) if needs[0] else None, (g0 * a + g1 * 2 * a * b) if needs[1] else None]
+
+    return _core.Operation(
+        "fused",
+        lambda a, b: (a * b, a * b * b),
+        "a b",
+        joint=joint,
+        outputs=2,
+        reference=lambda a, b: (a * b, a * b * b),
+    )
+
+
+def test_a_fused_operation_takes_first_derivatives_from_its_own_formula():
+    calls = []
+    a, b = leaf(2), leaf(3)
+    backward(fused(calls)(a, b), [double(1), double(10)])
+    assert (numbers(a.grad), numbers(b.grad)) == ([93], [122])
+    c = Variable(double(2))
+    fused(calls)(c, b)[1].backward()
+    assert calls == [(True, True), (False, True)]
+
+
+def test_a_fused_operation_takes_higher_derivatives_from_its_reference():
+    calls = []
+    a = leaf(2)
+    b = a * a  # one input computed from the other: partial derivatives are wanted
+    _, second = fused(calls)(a, b)  # a^5
+    (g,) = torch.autograd.grad(second, a, create_graph=True)
+    (h,) = torch.autograd.grad(g, a)
+    assert (numbers(g), numbers(h)) == ([80], [160])
+    assert calls == []
+    b = a * a
+    first, _ = fused(calls)(a, b)  # a^3, and no gradient for the other output
+    (g,) = torch.autograd.grad(first, [a], create_graph=True)
+    (h,) = torch.autograd.grad(g, a)
+    assert (numbers(g), numbers(h)) == ([12], [12])
+
+
 def test_constant_outputs_require_no_grad():
     operation = _core.Operation(
         "with_index", lambda a: (a * 2, a * 0), "a", joint=lambda g: [g[0] * 2], outputs=2, constant_outputs=(1,)
