@@ -6,6 +6,6 @@ from minigrad.autograd.engine import backward, grad
 from minigrad.autograd.function import Function
 from minigrad.autograd.gradcheck import gradgradcheck
 
-gradcheck = _gradcheck_module    # a module and, called, the function of the same name: the era's import both ways
+gradcheck = _gradcheck_module  # a module and, called, the function of the same name: the era's import both ways
 
 __all__ = ["Function", "Variable", "backward", "grad", "gradcheck", "gradgradcheck"]
