@@ -18,7 +18,7 @@ from minigrad.tensor import storage as _storage
 from minigrad.tensor import types as _types
 from minigrad.tensor import variables as _variables
 from minigrad.tensor.creation import arange, eye, linspace, logspace, ones, ones_like, range, zeros, zeros_like
-from minigrad.tensor.facts import equal, get_num_threads, is_tensor, numel, set_num_threads, typename
+from minigrad.tensor.facts import get_num_threads, is_tensor, numel, set_num_threads, typename
 from minigrad.tensor.interop import from_dlpack, from_numpy
 from minigrad.tensor.printing import set_printoptions
 from minigrad.tensor.random import Generator, default_generator, fork_rng, initial_seed, manual_seed, set_rng
