@@ -47,6 +47,7 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 KERNELS = {
     "minigrad.kernels._elementwise": "minigrad/kernels/elementwise.c",
     "minigrad.kernels._recurrent": "minigrad/kernels/recurrent.c",
+    "minigrad.kernels._dense": "minigrad/kernels/dense.c",
 }
 
 
