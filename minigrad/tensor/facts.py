@@ -1,4 +1,4 @@
-"""Questions about objects (is it a tensor, what is its type called), and the number of threads."""
+"""Questions about objects (is it a tensor, what is its type called)."""
 
 from minigrad._core import Tensor, array_of
 from minigrad.tensor.storage import is_storage
@@ -25,25 +25,3 @@ def typename(obj):
 def numel(input):
     """numel(input): number of elements of a Tensor or Variable."""
     return int(array_of(input).size)
-
-
-_threads = 1
-
-
-def get_num_threads():
-    """The number of threads last set by set_num_threads; 1 before that, which is what minigrad's own kernels use."""
-    return _threads
-
-
-def set_num_threads(number):
-    """Note a number of threads. minigrad's own kernels work in the calling thread whatever the number is.
-
-    Matrix products run in NumPy's BLAS, whose threads its environment variables set before Python starts
-    (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS). Raises TypeError unless number is an int, RuntimeError below 1.
-    """
-    global _threads
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"set_num_threads: expected an int, got {type(number).__name__}")
-    if number < 1:
-        raise RuntimeError(f"set_num_threads: expected a positive int, got {number}")
-    _threads = number

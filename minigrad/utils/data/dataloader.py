@@ -7,7 +7,7 @@ import numpy as np
 
 from minigrad._core import Tensor, Variable
 from minigrad.ops.shape import stack
-from minigrad.tensor.creation import from_numpy
+from minigrad.tensor.interop import from_numpy
 from minigrad.tensor.types import DoubleTensor, LongTensor
 from minigrad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler, flag
 from minigrad.utils.data.workers import WorkerIterator, fetch
