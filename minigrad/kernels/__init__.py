@@ -25,7 +25,16 @@ from ._elementwise import (
     tanh,
     tanh_backward,
 )
-from ._recurrent import KINDS, SavedSequence, backward, forward, layer_backward, layer_forward
+from ._recurrent import (
+    KINDS,
+    SavedSequence,
+    backward,
+    forward,
+    get_num_threads,
+    layer_backward,
+    layer_forward,
+    set_num_threads,
+)
 
 
 def use_instruction_set(name: str) -> None:
@@ -46,6 +55,7 @@ __all__ = [
     "divide",
     "exp",
     "forward",
+    "get_num_threads",
     "instruction_set",
     "layer_backward",
     "layer_forward",
@@ -59,6 +69,7 @@ __all__ = [
     "relu_backward",
     "scaled_difference",
     "sgd_step",
+    "set_num_threads",
     "sigmoid",
     "sigmoid_backward",
     "squared_error",
