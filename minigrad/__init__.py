@@ -28,6 +28,8 @@ from minigrad.tensor.types import (
     Size,
     set_default_tensor_type,
 )
+from minigrad.torch_names import as_torch
+from minigrad.utils import missing as _missing
 
 _methods.install_methods()
 _sampling.install_sampling()
@@ -47,6 +49,9 @@ def is_tensor(obj):
 def __getattr__(name):
     if name == "Tensor":    # whatever set_default_tensor_type last chose
         return _types.default_tensor_type()
-    if name in ("autograd", "cuda", "nn", "optim", "utils"):
+    if name in ("autograd", "backends", "cuda", "nn", "optim", "utils"):
         return _importlib.import_module(f"minigrad.{name}")
-    raise AttributeError(f"module '{_core.package}' has no attribute '{name}'")
+    _no_attribute(name)
+
+
+_no_attribute = _missing.attribute_error(__name__)
