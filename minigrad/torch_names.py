@@ -33,7 +33,9 @@ _COMPANIONS = {
     "pytorch_lightning": "write the training loop out",
 }
 
-API_VERSION = f"0.3.0+minigrad.{__version__}"  # what `torch.__version__` is: scripts compare it with versions of the API
+API_VERSION = (
+    f"0.3.0+minigrad.{__version__}"  # what `torch.__version__` is: scripts compare it with versions of the API
+)
 
 
 class _Loader(importlib.abc.Loader):
@@ -63,8 +65,14 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         module = _module(rest)
         if module is None:
-            raise ModuleNotFoundError(missing.module_message(fullname, sys.modules[_PACKAGE]), name=fullname)
+            raise ModuleNotFoundError(
+                missing.module_message(fullname, _names_in(fullname.rpartition(".")[0])), name=fullname
+            )
         return importlib.machinery.ModuleSpec(fullname, _Loader(module))
+
+
+def _names_in(parent):
+    return _MODULES if parent == "torch" else dir(sys.modules.get(parent))
 
 
 def _module(rest):

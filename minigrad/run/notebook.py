@@ -11,7 +11,9 @@ from minigrad.run import program, source
 
 _MAGIC = re.compile(r"(\s*)(%{1,2}[A-Za-z_]\w*|!+|\?{1,2}\w)(.*)")
 _HELP = re.compile(r"(\s*)([\w.]+\?{1,2})()\s*$")
-_TO_OTHERS = "bash cmd html javascript js latex markdown perl ruby script sh svg system sx writefile file timeit".split()
+_TO_OTHERS = (
+    "bash cmd html javascript js latex markdown perl ruby script sh svg system sx writefile file timeit".split()
+)
 
 
 def code_cells(path):

@@ -26,7 +26,7 @@ def main_module(path, argv):
     """A fresh `__main__` for the program at `path`, with `sys.argv` and `sys.path[0]` as Python sets them."""
     module = types.ModuleType("__main__")
     module.__builtins__ = sys.modules["builtins"]
-    module.__file__ = path
+    module.__file__ = os.path.abspath(path)
     module.__cached__ = None
     sys.modules["__main__"] = module
     sys.argv[:] = [path, *argv]
@@ -43,7 +43,7 @@ def script(path, argv):
     """Run the Python program at `path`. What it raises goes on, without the runner's frames in what is shown."""
     module = main_module(path, argv)
     try:
-        exec(source.compiled(source.read(path), path), module.__dict__)
+        exec(source.compiled(source.read(path), module.__file__), module.__dict__)
     except BaseException:
         show_the_program_only()
         raise

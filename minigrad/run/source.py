@@ -14,7 +14,7 @@ import re
 import sys
 import tokenize
 
-_WORD = "ａsync"  # noqa: RUF001 - normalises to async
+_WORD = "ａsync"
 
 
 def respelled(text):

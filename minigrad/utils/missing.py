@@ -1,11 +1,12 @@
 """Names that are not there: an error that says why, and what is near.
 
-`module.__getattr__ = attribute_error(module.__name__)` is all that a module needs: Python asks it for every attribute that the
-module lacks, also on behalf of `from module import name`, where the message would be lost in an AttributeError.
+`__getattr__ = attribute_error(__name__)` is all that a module needs: Python asks it for every attribute that the module
+lacks, also on behalf of `from module import name`, where the message of an AttributeError would be lost.
 """
 
 import difflib
 import dis
+import importlib
 import re
 import sys
 
@@ -48,9 +49,9 @@ _LATER = {
     "random_split": "use SubsetRandomSampler over randperm(n)",
     "Subset": "use SubsetRandomSampler(indices)",
 }  # fmt: skip
-for _dtype in (
-    "float float32 float64 double half int int8 uint8 int16 short int32 int64 long bool float16 bfloat16".split()
-):
+for (
+    _dtype
+) in "float float32 float64 double half int int8 uint8 int16 short int32 int64 long bool float16 bfloat16".split():
     _LATER[_dtype] = "types are classes, such as FloatTensor and LongTensor"
 
 _ELSEWHERE = {"distributed", "multiprocessing", "sparse", "jit", "onnx", "legacy", "hub", "compile", "distributions"}
@@ -76,14 +77,23 @@ def printed(module_name):
     return module_name.replace("minigrad", _core.package, 1)
 
 
-def attribute_error(module_name):
-    """A `__getattr__` for the module of this name."""
+def attribute_error(module_name, modules=(), computed=None):
+    """A `__getattr__` for the module of this name.
+
+    modules: names of modules in it that are imported when they are first asked for. computed: functions of no argument
+    that give the value of a name anew each time.
+    """
+    computed = computed or {}
 
     def __getattr__(name):
+        if name in computed:
+            return computed[name]()
+        if name in modules:
+            return importlib.import_module(f"{module_name}.{name}")
         module = sys.modules[module_name]
         if name.startswith("__"):  # the import system and copy ask for such names, and do without
             raise AttributeError(f"module '{printed(module_name)}' has no attribute '{name}'")
-        why = reason(name, dir(module))
+        why = reason(name, {*dir(module), *modules, *computed})
         text = f"minigrad's '{printed(module_name)}' has no '{name}'{why and ': '}{why}"
         if _importing(sys._getframe(1)):
             raise ImportError(f"cannot import name '{name}': {text}", name=printed(module_name))
@@ -98,9 +108,7 @@ def _importing(frame):
     return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"
 
 
-def module_message(fullname, package):
-    """Why there is no module `fullname`, such as torch.jit."""
-    parent, _, last = fullname.rpartition(".")
-    module = sys.modules.get(parent, package)
-    why = reason(last, dir(module))
+def module_message(fullname, there):
+    """Why there is no module `fullname`, such as torch.jit, among the names `there` of its parent."""
+    why = reason(fullname.rpartition(".")[2], there)
     return f"No module named '{fullname}': minigrad does not have it{why and '; '}{why}"
