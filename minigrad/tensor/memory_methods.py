@@ -176,6 +176,7 @@ def pin_memory(self):
     from minigrad.cuda import require
 
     require()
+    return self
 
 
 def is_pinned(self):

@@ -14,7 +14,6 @@ from minigrad.tensor import facts, memory, printing, types
 from minigrad.tensor.storage import check_async
 from minigrad.tensor.types import size_of_shape
 
-
 # ---------------------------------------------------------------- size and memory
 
 
@@ -144,6 +143,7 @@ def cuda(self, device=None, non_blocking=False, **kwargs):
 
     check_async("cuda", kwargs)
     require()
+    return self
 
 
 def new(self, *args):
