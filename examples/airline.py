@@ -44,7 +44,7 @@ def main(argv=None):
     for name, error in result.errors.items():
         print(f"  {name:30}{error:6.1f}")
     try:
-        airline.plot(result, options.out)
+        airline.plot(options.out, result.months, result.passengers, result.forecasts["LSTM"])
     except ImportError:
         print('No plot: matplotlib is missing; install it with  pip install "minigrad-rnn[examples]"', file=sys.stderr)
         return 0

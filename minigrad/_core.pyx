@@ -523,16 +523,16 @@ cdef Node grad_fn_of(Variable v):
     return v._grad_fn
 
 
-cdef int check_view(Variable v, Operation operation) except -1:
+cdef int check_view(Variable v, str name) except -1:
     """Refuse a view that was made before its base came to require grad (or became volatile) by an in-place change."""
     cdef Variable base = v._view_of
     if v._view_version == base._counter.value or v._view_version < 0:
         return 0
     if base._volatile and not v._volatile:
-        raise RuntimeError(f"{operation.name}: this view's is_volatile is False, but its base became volatile by an "
+        raise RuntimeError(f"{name}: this view's is_volatile is False, but its base became volatile by an "
                            "in-place change after the view was made; make the view again from the base")
     if v._grad_fn is None and not v._volatile and requires_grad(base):
-        raise RuntimeError(f"{operation.name}: this view's requires_grad is False, but its base came to require grad by "
+        raise RuntimeError(f"{name}: this view's requires_grad is False, but its base came to require grad by "
                            "an in-place change after the view was made; make the view again from the base")
     return 0
 

@@ -190,7 +190,7 @@ cdef object apply(Operation operation, tuple args):
             if level == 4:
                 v = <Variable> a
                 if v._view_of is not None:
-                    check_view(v, operation)
+                    check_view(v, operation.name)
                 is_volatile |= v._volatile
                 if i < 63 and requires_grad(v):
                     needs |= 1 << i

@@ -271,8 +271,15 @@ cdef class OperationNode(Node):
                 drain()
 
     cdef int release(self) except -1:
-        if self._values is not None and PyTuple_GET_SIZE(self._values):
-            self._released = True
+        # A node that kept only numbers and sizes has nothing to free, and can run again.
+        cdef Py_ssize_t slot
+        if self._values is not None:
+            for slot in range(self.operation._slot_count):
+                if (type(<object> PyTuple_GET_ITEM(self._values, slot)) is Saved
+                        or self.operation._slot_kind[slot] == WORKSPACE):
+                    self._released = True
+                    break
+        if self._released and self._values is not None:
             dropped.append(self._values)
             self._values = None
             drain()

@@ -111,6 +111,12 @@ cdef int adopt(Variable result, Variable v) except -1:
     return 0
 
 
+def check_usable(Variable v, str name):
+    """Refuse a view that was made before its base came to require grad (or became volatile) by an in-place change."""
+    if v._view_of is not None:
+        check_view(v, name)
+
+
 def mark_changed(Variable target):
     """Count an in-place change that was made outside the engine."""
     bump(target)

@@ -2,6 +2,7 @@
 
 import warnings
 import weakref
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,18 +13,17 @@ from minigrad.utils.hooks import register
 
 def _prepare(name, variables, grad_variables, create_graph):
     """Roots, their gradients at the level the pass needs, and whether a graph of the derivative is wanted."""
-    variables = (variables,) if isinstance(variables, Variable) else tuple(variables)
-    if grad_variables is None:
-        grads = (None,) * len(variables)
-    elif isinstance(grad_variables, (Variable, Tensor)):
-        grads = (grad_variables,)
-    else:
-        grads = tuple(grad_variables)
+    variables = _as_tuple(variables)
+    grads = (None,) * len(variables) if grad_variables is None else _as_tuple(grad_variables)
     if len(grads) != len(variables):
         raise RuntimeError(f"{name}: got {len(variables)} Variables, but {len(grads)} gradients; there must be one for each")
     if create_graph is None:
         create_graph = any(isinstance(g, Variable) and not g.volatile for g in grads)
     return variables, tuple(_gradient(name, v, g, create_graph) for v, g in zip(variables, grads)), bool(create_graph)
+
+
+def _as_tuple(value):
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, (Variable, Tensor)) else (value,)
 
 
 def _gradient(name, v, g, create_graph):
@@ -60,7 +60,7 @@ def _retain(name, retain_graph, create_graph, retain_variables):
     if retain_variables is not None:
         if retain_graph is not None:
             raise ValueError(f"{name}: retain_variables is the old name of retain_graph; give one of them")
-        warnings.warn(f"{name}: retain_variables is deprecated, use retain_graph", UserWarning, stacklevel=4)
+        warnings.warn(f"{name}: retain_variables is deprecated, use retain_graph", UserWarning, stacklevel=3)
         return bool(retain_variables)
     return create_graph if retain_graph is None else bool(retain_graph)
 
@@ -92,7 +92,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Non
     (27.0, 18.0)
     """
     outputs, grads, create_graph = _prepare("grad", outputs, grad_outputs, create_graph)
-    inputs = (inputs,) if isinstance(inputs, Variable) else tuple(inputs)
+    inputs = _as_tuple(inputs)
     for k, v in enumerate(inputs):
         if not isinstance(v, Variable):
             raise TypeError(f"grad: inputs must be Variables, got {type(v).__name__} at position {k}")
@@ -114,10 +114,6 @@ def _own(array):
     return array.copy()
 
 
-def _variable_backward(variable, gradient, retain_graph, create_graph, retain_variables):
-    backward(variable, None if gradient is None else gradient, retain_graph, create_graph, retain_variables)
-
-
 def _retain_grad(variable):
     """A hook that keeps the gradient, and does not keep the Variable alive."""
     hooks = variable._backward_hooks
@@ -136,4 +132,4 @@ class _KeepGrad:
             v.grad = g.clone() if v.grad is None else v.grad + g
 
 
-_core.configure(backward=_variable_backward, removable_handle=register, retain_grad=_retain_grad)
+_core.configure(backward=backward, removable_handle=register, retain_grad=_retain_grad)

@@ -213,6 +213,8 @@ def _call(ctx, forward, args):
     """Run forward on tensors, wrap its outputs and record the node."""
     name = type(ctx).__name__
     variables = [a for a in args if isinstance(a, Variable)]
+    for v in variables:
+        _core.check_usable(v, name)
     is_volatile = any(v.volatile for v in variables)
     ctx.needs_input_grad = tuple(isinstance(a, Variable) and a.requires_grad and not is_volatile for a in args)
     ctx._input_sizes = tuple(tuple(array_of(a).shape) if isinstance(a, Variable) else None for a in args)
@@ -333,9 +335,79 @@ class InplaceFunction(Function):
         self.inplace = inplace
 
 
+class NestedIOFunction(Function):
+    """An old-style Function whose arguments and results may be nested lists and tuples, with None in them.
+
+    Define `forward_extended(*args)` and `backward_extended(*grads)`: both get and return tensors, nested as the caller's
+    arguments and forward's results are.
+    """
+
+    def __call__(self, *args):
+        self._nesting = {"arguments": args}
+        results = super().__call__(*_flat(args, type(self).__name__))
+        return _nested_like(self._nesting["results"], iter(results))
+
+    def forward(self, *tensors):
+        results = self.forward_extended(*_nested_like(self._nesting["arguments"], iter(tensors)))
+        self._nesting["results"] = results
+        return tuple(_flat(results, type(self).__name__))
+
+    def backward(self, *grads):
+        nested = _nested_like(self._nesting["results"], iter(grads))
+        result = self.backward_extended(*(nested if isinstance(nested, tuple) else (nested,)))
+        return tuple(_flat_like(self._nesting["arguments"], result if isinstance(result, tuple) else (result,)))
+
+    def forward_extended(self, *args):
+        """The value: from nested tensors, nested tensors."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward_extended")
+
+    def backward_extended(self, *grads):
+        """The gradients, nested as the arguments of forward_extended."""
+        raise NotImplementedError(f"{type(self).__name__} must define backward_extended")
+
+
+def _flat(nested, name):
+    if isinstance(nested, (list, tuple)):
+        for part in nested:
+            yield from _flat(part, name)
+    elif isinstance(nested, (Tensor, Variable)):
+        yield nested
+    elif nested is not None:
+        raise TypeError(f"{name}: expected Variables, None and lists or tuples of them, got {type(nested).__name__}")
+
+
+def _nested_like(pattern, values):
+    if isinstance(pattern, (list, tuple)):
+        return type(pattern)(_nested_like(part, values) for part in pattern)
+    return None if pattern is None else next(values)
+
+
+def _flat_like(pattern, nested):
+    """The gradients in `nested`, one for each Variable in `pattern`; a None stands for all below it."""
+    if isinstance(pattern, (list, tuple)):
+        nested = (None,) * len(pattern) if nested is None else nested
+        for k, part in enumerate(pattern):
+            yield from _flat_like(part, nested[k] if k < len(nested) else None)
+    elif pattern is not None:
+        yield nested
+
+
+_REMOVED = (
+    "StochasticFunction and .reinforce() were removed in 0.3: multiply the log-probability of the sampled action by its reward "
+    "and call backward on that"
+)
+
+
 class StochasticFunction(Function):
     """Removed from the era's API in 0.3."""
 
     def __init__(self):
-        raise RuntimeError("StochasticFunction and .reinforce() were removed in 0.3: multiply the log-probability of the sampled "
-                           "action by its reward and call backward on that")  # fmt: skip
+        raise RuntimeError(_REMOVED)
+
+
+def _reinforce(self, reward):
+    """Removed from the era's API in 0.3."""
+    raise RuntimeError(_REMOVED)
+
+
+_core.install(Variable, "reinforce", _reinforce)

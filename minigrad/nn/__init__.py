@@ -1,6 +1,6 @@
 """Layers, losses and what they are made of: everything of the era's `nn` that is not about images."""
 
-# ruff: noqa: F401, F403 - this module is the sum of what the others list in their __all__
+# ruff: noqa: F403 - this module is the sum of what the others list in their __all__
 from minigrad.nn import functional, init, utils
 from minigrad.nn.activation import *
 from minigrad.nn.batchnorm import *

@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 
+from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, like
 from minigrad.ops.elementwise import clip, keep, log, sigmoid, sign
 from minigrad.ops.indexing import check_bounds, check_index, raw
@@ -78,19 +79,36 @@ def _single_losses(name, loss, slope, target_slope=None):
 
 
 def _squares(x, target, size_average, reduce):
+    if reduce:
+        total = kernels.squared_error(x, target, size_average)
+        if total is not None:
+            return total
     apart = x - target
-    if not reduce:
-        return apart * apart
-    flat = apart.reshape(-1)
-    square = np.dot(flat, flat)
-    return (square / flat.size if size_average else square).reshape(1)
+    return _together(apart * apart, size_average, reduce)
+
+
+def _scaled_difference(a, b, grad, factor):
+    out = kernels.scaled_difference(a, b, grad, factor)
+    return (a - b) * (grad * factor) if out is None else out
+
+
+# (a - b) * grad * factor: how the squared error passes a gradient back; its own derivatives are what it is made of.
+_difference = Operation(
+    "scaled_difference", _scaled_difference, "a b grad", "factor", broadcast=True,
+    derivatives={"a": lambda g, grad, factor: g * (grad * factor), "b": lambda g, grad, factor: -g * (grad * factor),
+                 "grad": lambda g, a, b, factor: g * ((a - b) * factor)},
+)  # fmt: skip
+
+
+def _square_slope(g, a, b, size_average, reduce):
+    return _difference(a, b, g, 2 / math.prod(size_of(a)) if reduce and size_average else 2.0)
 
 
 _mse = Operation(
     "mse_loss", _squares, "x target", "size_average reduce",
     derivatives={
-        "x": lambda g, x, target, size_average, reduce: (x - target) * (_share(g, x, size_average, reduce) * 2),
-        "target": lambda g, x, target, size_average, reduce: (target - x) * (_share(g, x, size_average, reduce) * 2),
+        "x": lambda g, x, target, size_average, reduce: _square_slope(g, x, target, size_average, reduce),
+        "target": lambda g, x, target, size_average, reduce: _square_slope(g, target, x, size_average, reduce),
     },
 )  # fmt: skip
 _l1 = _single_losses("l1_loss", lambda x, t: np.abs(x - t), lambda x, t: sign(x - t), lambda x, t: sign(t - x))

@@ -180,19 +180,18 @@ def _percentage(steps, description):
     print(file=sys.stderr)
 
 
-def plot(result, path):
-    """Save a picture of the series and the LSTM's forecasts; the ending of `path` chooses the format.
+def plot(path, months, passengers, values):
+    """Save a picture of the series and of `values`, forecasts of its last months; the ending of `path` chooses the format.
 
     Raises ImportError when matplotlib is not installed.
     """
     from matplotlib.figure import Figure  # without pyplot: no window, no global state
 
-    years = [int(month[:4]) + (int(month[5:]) - 0.5) / YEAR for month in result.months]
+    years = [int(month[:4]) + (int(month[5:]) - 0.5) / YEAR for month in months]
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(years, result.passengers, color="#24292f", linewidth=1.2, label="observed")
-    values = result.forecasts["LSTM"]
-    label = f"LSTM, one month ahead (RMSE {result.errors['LSTM']:.1f})"
+    axes.plot(years, passengers, color="#24292f", linewidth=1.2, label="observed")
+    label = f"LSTM, one month ahead (RMSE {rmse(values, passengers[-len(values) :]):.1f})"
     axes.plot(years[-len(values) :], values, "o-", color="#d1570b", markersize=3.5, linewidth=1.2, label=label)
     axes.axvline(years[-len(values)] - 0.5 / YEAR, color="#8c959f", linestyle="--", linewidth=1)
     axes.set(xlabel="year", ylabel="passengers a month, thousands", title="International airline passengers")

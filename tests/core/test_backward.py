@@ -300,6 +300,14 @@ def test_buffers_are_freed_unless_retained():
     assert numbers(x.grad) == [8]
 
 
+def test_what_kept_numbers_and_sizes_only_can_run_again():
+    x = leaf(1, 2)
+    out = (x.view(2, 1).expand(2, 3) + 1) * 2
+    for _ in range(3):
+        out.backward(torch.ones(2, 3).double())
+    assert numbers(x.grad) == [18, 18]
+
+
 def test_freeing_lets_go_of_saved_values():
     x = leaf(2)
     inner = x * 3
@@ -474,7 +482,7 @@ def test_hook_under_create_graph_is_differentiable():
     assert numbers(x.grad) == [18]
     g, x.grad = x.grad, None
     g.backward()
-    assert numbers(x.grad) == [12]
+    assert numbers(x.grad) == [6 + 18]      # the pass back through h's own history runs the hook again
 
 
 def test_hook_of_a_second_output():

@@ -12,8 +12,10 @@ ROOT = Path(__file__).parents[2]
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def test_every_output_is_as_shown():
+def test_every_output_is_as_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert differences(PAGE) == []
+    assert (tmp_path / "airline-forecast.png").read_bytes().startswith(b"\x89PNG"), "the last cell saves a picture"
 
 
 def test_no_output_is_missing():
