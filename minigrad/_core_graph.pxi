@@ -168,6 +168,7 @@ cdef class Node:
 
     def __dealloc__(self):
         # Only what nothing else holds can set off a chain of deallocations: references from this tuple, and the loop's.
+        # (Python's own guard, in the tuples, nests too deep for a thread's small stack in some versions: 3.13 crashes.)
         cdef bint alone = False
         if self._edges is not None:
             for edge in self._edges:
