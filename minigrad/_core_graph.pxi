@@ -31,9 +31,9 @@ cdef class Saved:
         if self.source is not None:
             if variable_array(self.source) is self.array:
                 return self.source
-            v = wrap_variable(self.array, False)      # its .data was replaced since: same history, the memory saved
-            v._requires_grad = self.source._requires_grad
-            v._grad_fn, v._output_nr = grad_fn_of(self.source), self.source._output_nr
+            v = wrap_variable(self.array, False)      # its .data was replaced since: the memory saved, as its copy
+            if requires_grad(self.source):
+                v._grad_fn = record(op_identity, (self.source,), (self.array,), (v,), None, 1)
             return v
         v = wrap_variable(self.array, False)
         v._counter = version
