@@ -47,14 +47,18 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 KERNELS = {
     "minigrad.kernels._elementwise": "minigrad/kernels/elementwise.c",
     "minigrad.kernels._recurrent": "minigrad/kernels/recurrent.c",
+    "minigrad.kernels._dense": "minigrad/kernels/dense.c",
 }
+
+# The C sources that go into it as they are.
+COMPILED_ONCE = {"minigrad.kernels._recurrent": ["minigrad/kernels/threads.c"]}
 
 
 def kernel(name):
     """A module of minigrad/kernels together with what its kernel source is made of."""
     return Extension(
         name,
-        [name.replace(".", "/") + ".pyx"],
+        [name.replace(".", "/") + ".pyx", *COMPILED_ONCE.get(name, ())],
         include_dirs=["minigrad/kernels"],
         depends=[KERNELS[name], *sorted(glob.glob("minigrad/kernels/*.h"))],
     )
@@ -74,13 +78,15 @@ def flags():
     """Portable flags: no -march here; sources compiled per instruction set add their own."""
     if platform.system() == "Windows":
         return ["/O2"]
-    return ["-O0", "-g"] if DEBUG else ["-O2", "-g0"]
+    return ["-pthread", *(["-O0", "-g"] if DEBUG else ["-O2", "-g0"])]
 
 
 class BuildExt(build_ext):
     def build_extensions(self):
         for extension in self.extensions:
             extension.extra_compile_args = flags() + extension.extra_compile_args
+            if platform.system() != "Windows":
+                extension.extra_link_args = ["-pthread", *extension.extra_link_args]
             extension.define_macros = MACROS + extension.define_macros
             extension.include_dirs = [numpy.get_include(), *extension.include_dirs]
         super().build_extensions()

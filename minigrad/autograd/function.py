@@ -22,9 +22,9 @@ from minigrad._core import PythonNode, Tensor, Variable, array_of
 class _Context:
     """What a call of a Function keeps for its backward."""
 
-    _saved = None           # (Variable, version, number of the result or None) or None, in the order of save_for_backward
+    _saved = None  # (Variable, version, number of the result or None) or None, in the order of save_for_backward
     _released = False
-    _node = None            # weak reference to the node recorded for the call, which holds this context
+    _node = None  # weak reference to the node recorded for the call, which holds this context
     _dirty = ()
     _constant = ()
     needs_input_grad = ()
@@ -60,7 +60,8 @@ class _Context:
     def _unpack(self):
         name = type(self).__name__
         if self._released:
-            raise RuntimeError(f"{name}: trying to backward through the graph a second time, but the buffers have already been "
+            raise RuntimeError(f"{name}: trying to backward through the graph a second time, but the buffers have "
+                               "already been "
                                "freed. Specify retain_graph=True when calling backward the first time")  # fmt: skip
         for saved in self._saved or ():
             if saved is None:
@@ -70,10 +71,10 @@ class _Context:
             if variable._version != version:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{name} saved a value of size {tuple(array_of(variable).shape)} at version {version}, it is at version "
-                    f"{variable._version} now"
+                    f"{name} saved a value of size {tuple(array_of(variable).shape)} at version {version}, it is at "
+                    f"version {variable._version} now"
                 )
-            if number is not None:      # a result: kept without its node, which would keep itself alive
+            if number is not None:  # a result: kept without its node, which would keep itself alive
                 variable = variable.detach()
                 node = self._node()
                 if node is not None:
@@ -128,8 +129,8 @@ class Function(_Context, metaclass=_FunctionMeta):
     def apply(cls, *args):
         """Run a Function with static methods on Variables (other arguments are passed as they are)."""
         if not cls._static:
-            raise TypeError(f"{cls.__name__}.apply: forward and backward must be static methods; a Function with instance "
-                            f"methods is called as {cls.__name__}()(...)")  # fmt: skip
+            raise TypeError(f"{cls.__name__}.apply: forward and backward must be static methods; a Function with "
+                            f"instance methods is called as {cls.__name__}()(...)")  # fmt: skip
         ctx = cls.__new__(cls)
         return _call(ctx, cls.forward, args)
 
@@ -138,10 +139,11 @@ class Function(_Context, metaclass=_FunctionMeta):
             raise TypeError(f"{type(self).__name__} has static methods: call {type(self).__name__}.apply(...)")
         for a in args:
             if not isinstance(a, Variable):
-                raise TypeError(f"{type(self).__name__}: all arguments must be Variables, got {type(a).__name__}; options belong "
+                raise TypeError(f"{type(self).__name__}: all arguments must be Variables, got {type(a).__name__}; "
+                                "options belong "
                                 "into the constructor")  # fmt: skip
         ctx = self
-        if self._node is not None:      # a second call: the first one's graph keeps its own context
+        if self._node is not None:  # a second call: the first one's graph keeps its own context
             ctx = copy.copy(self)
             ctx._saved, ctx._released, ctx._dirty, ctx._constant = None, False, (), ()
         return _call(ctx, lambda ctx, *tensors: ctx.forward(*tensors), args)
@@ -162,7 +164,9 @@ class Function(_Context, metaclass=_FunctionMeta):
         """Call `hook(grad_inputs, grad_outputs)` after backward; what it returns replaces grad_inputs."""
         node = None if self._node is None else self._node()
         if node is None:
-            raise RuntimeError(f"{self.name()}: register_hook needs a call whose result requires grad and is still alive")
+            raise RuntimeError(
+                f"{self.name()}: register_hook needs a call whose result requires grad and is still alive"
+            )
         return node.register_hook(hook)
 
     def _step(self, grads, create_graph):
@@ -178,7 +182,8 @@ class Function(_Context, metaclass=_FunctionMeta):
         while len(result) > count and result[-1] is None:
             result = result[:-1]
         if len(result) != count:
-            raise RuntimeError(f"{name}.backward: returned {len(result)} gradients, expected {count}, one for each argument of "
+            raise RuntimeError(f"{name}.backward: returned {len(result)} gradients, expected {count}, one for each "
+                               "argument of "
                                "forward (None where there is none)")  # fmt: skip
         return [self._checked(k, g, filled, create_graph) for k, g in enumerate(result)]
 
@@ -190,7 +195,9 @@ class Function(_Context, metaclass=_FunctionMeta):
                 return None
             return _core.variable_from_array(np.zeros(size, self._input_dtypes[k]), not create_graph)
         if size is None:
-            raise RuntimeError(f"{name}.backward: returned a gradient for argument {k}, which is not a Variable; return None")
+            raise RuntimeError(
+                f"{name}.backward: returned a gradient for argument {k}, which is not a Variable; return None"
+            )
         if isinstance(g, Tensor):
             if type(self)._static:
                 raise TypeError(f"{name}.backward: must return Variables or None, got a Tensor for argument {k}")
@@ -198,9 +205,13 @@ class Function(_Context, metaclass=_FunctionMeta):
         if not isinstance(g, Variable):
             raise TypeError(f"{name}.backward: must return Variables or None, got {type(g).__name__} for argument {k}")
         if tuple(array_of(g).shape) != size:
-            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its size {size}, got {tuple(array_of(g).shape)}")
+            raise RuntimeError(
+                f"{name}.backward: the gradient of argument {k} must have its size {size}, got "
+                f"{tuple(array_of(g).shape)}"
+            )
         if array_of(g).dtype != self._input_dtypes[k]:
-            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its type, {self._input_dtypes[k]}, got "
+            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its type, "
+                               f"{self._input_dtypes[k]}, got "
                                f"{_core.type_name(array_of(g))}")  # fmt: skip
         return g if self.needs_input_grad[k] else None
 
@@ -213,6 +224,8 @@ def _call(ctx, forward, args):
     """Run forward on tensors, wrap its outputs and record the node."""
     name = type(ctx).__name__
     variables = [a for a in args if isinstance(a, Variable)]
+    for v in variables:
+        _core.check_usable(v, name)
     is_volatile = any(v.volatile for v in variables)
     ctx.needs_input_grad = tuple(isinstance(a, Variable) and a.requires_grad and not is_volatile for a in args)
     ctx._input_sizes = tuple(tuple(array_of(a).shape) if isinstance(a, Variable) else None for a in args)
@@ -235,7 +248,9 @@ def _call(ctx, forward, args):
             _core.mark_changed(by_tensor[id(d)])
     for c in ctx._constant:
         if not any(r is c for r in results):
-            raise RuntimeError(f"{name}: mark_non_differentiable takes results of forward only, got another {type(c).__name__}")
+            raise RuntimeError(
+                f"{name}: mark_non_differentiable takes results of forward only, got another {type(c).__name__}"
+            )
     node = PythonNode(ctx, args, len(results)) if any(ctx.needs_input_grad) else None
     outputs = []
     for k, r in enumerate(results):
@@ -273,15 +288,21 @@ def _saved(ctx, name, tensors, args, results, outputs):
             for k, (r, out) in enumerate(zip(results, outputs)):
                 if r is t and entry is None:
                     # a result that is constant is nobody's: it is kept as it is
-                    entry = (out, out._version, None) if any(r is c for c in ctx._constant) else (out.detach(), out._version, k)
+                    entry = (
+                        (out, out._version, None)
+                        if any(r is c for c in ctx._constant)
+                        else (out.detach(), out._version, k)
+                    )
             if entry is None:
-                raise RuntimeError(f"{name}: save_for_backward takes inputs and outputs of forward (and None); keep other values "
+                raise RuntimeError(f"{name}: save_for_backward takes inputs and outputs of forward (and None); keep "
+                                   "other values "
                                    "as attributes of ctx")  # fmt: skip
         saved.append(entry)
     return saved
 
 
 # ---------------------------------------------------------------- limits on derivatives
+
 
 class Error:
     """Context of a node that stands behind a derivative which cannot be differentiated again."""
@@ -293,7 +314,8 @@ class Error:
 
     def _step(self, grads, create_graph):
         raise RuntimeError(
-            f"trying to differentiate twice a function that is once differentiable: {self.function}. Its backward computes on "
+            f"trying to differentiate twice a function that is once differentiable: {self.function}. Its backward "
+            "computes on "
             "tensors; write it as a static method that computes on Variables"
         )
 
@@ -333,9 +355,80 @@ class InplaceFunction(Function):
         self.inplace = inplace
 
 
+class NestedIOFunction(Function):
+    """An old-style Function whose arguments and results may be nested lists and tuples, with None in them.
+
+    Define `forward_extended(*args)` and `backward_extended(*grads)`: both get and return tensors, nested as the
+    caller's arguments and forward's results are.
+    """
+
+    def __call__(self, *args):
+        self._nesting = {"arguments": args}
+        results = super().__call__(*_flat(args, type(self).__name__))
+        return _nested_like(self._nesting["results"], iter(results))
+
+    def forward(self, *tensors):
+        results = self.forward_extended(*_nested_like(self._nesting["arguments"], iter(tensors)))
+        self._nesting["results"] = results
+        return tuple(_flat(results, type(self).__name__))
+
+    def backward(self, *grads):
+        nested = _nested_like(self._nesting["results"], iter(grads))
+        result = self.backward_extended(*(nested if isinstance(nested, tuple) else (nested,)))
+        return tuple(_flat_like(self._nesting["arguments"], result if isinstance(result, tuple) else (result,)))
+
+    def forward_extended(self, *args):
+        """The value: from nested tensors, nested tensors."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward_extended")
+
+    def backward_extended(self, *grads):
+        """The gradients, nested as the arguments of forward_extended."""
+        raise NotImplementedError(f"{type(self).__name__} must define backward_extended")
+
+
+def _flat(nested, name):
+    if isinstance(nested, (list, tuple)):
+        for part in nested:
+            yield from _flat(part, name)
+    elif isinstance(nested, (Tensor, Variable)):
+        yield nested
+    elif nested is not None:
+        raise TypeError(f"{name}: expected Variables, None and lists or tuples of them, got {type(nested).__name__}")
+
+
+def _nested_like(pattern, values):
+    if isinstance(pattern, (list, tuple)):
+        return type(pattern)(_nested_like(part, values) for part in pattern)
+    return None if pattern is None else next(values)
+
+
+def _flat_like(pattern, nested):
+    """The gradients in `nested`, one for each Variable in `pattern`; a None stands for all below it."""
+    if isinstance(pattern, (list, tuple)):
+        nested = (None,) * len(pattern) if nested is None else nested
+        for k, part in enumerate(pattern):
+            yield from _flat_like(part, nested[k] if k < len(nested) else None)
+    elif pattern is not None:
+        yield nested
+
+
+_REMOVED = (
+    "StochasticFunction and .reinforce() were removed in 0.3: multiply the log-probability of the sampled action by "
+    "its reward "
+    "and call backward on that"
+)
+
+
 class StochasticFunction(Function):
     """Removed from the era's API in 0.3."""
 
     def __init__(self):
-        raise RuntimeError("StochasticFunction and .reinforce() were removed in 0.3: multiply the log-probability of the sampled "
-                           "action by its reward and call backward on that")  # fmt: skip
+        raise RuntimeError(_REMOVED)
+
+
+def _reinforce(self, reward):
+    """Removed from the era's API in 0.3."""
+    raise RuntimeError(_REMOVED)
+
+
+_core.install(Variable, "reinforce", _reinforce)

@@ -6,7 +6,8 @@ The kernels are compiled once per instruction set, and the best one that the pro
 environment variable MINIGRAD_ISA (baseline, v3 or v4) chooses another.
 """
 
-from . import _elementwise, _recurrent
+from . import _dense, _elementwise, _recurrent
+from ._dense import adam_step, linear, linear_input, linear_weight, matmul, scaled_difference, sgd_step, squared_error
 from ._elementwise import (
     accumulate,
     add,
@@ -24,34 +25,54 @@ from ._elementwise import (
     tanh,
     tanh_backward,
 )
-from ._recurrent import KINDS, SavedSequence, backward, forward, layer_backward, layer_forward
+from ._recurrent import (
+    KINDS,
+    SavedSequence,
+    backward,
+    forward,
+    get_num_threads,
+    layer_backward,
+    layer_forward,
+    set_num_threads,
+)
 
 
 def use_instruction_set(name: str) -> None:
     """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
     _elementwise.use_instruction_set(name)
     _recurrent.use_instruction_set(name)
+    _dense.use_instruction_set(name)
 
 
 __all__ = [
     "KINDS",
     "SavedSequence",
     "accumulate",
+    "adam_step",
     "add",
     "available_instruction_sets",
     "backward",
     "divide",
     "exp",
     "forward",
+    "get_num_threads",
     "instruction_set",
     "layer_backward",
     "layer_forward",
+    "linear",
+    "linear_input",
+    "linear_weight",
+    "matmul",
     "multiply",
     "negative",
     "relu",
     "relu_backward",
+    "scaled_difference",
+    "sgd_step",
+    "set_num_threads",
     "sigmoid",
     "sigmoid_backward",
+    "squared_error",
     "subtract",
     "tanh",
     "tanh_backward",

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, SupportsIndex, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ KINDS: tuple[_Kind, ...]
 def available_instruction_sets() -> tuple[str, ...]: ...
 def instruction_set() -> str: ...
 def use_instruction_set(name: str) -> None: ...
+def set_num_threads(n: SupportsIndex) -> None: ...
+def get_num_threads() -> int: ...
 
 @final
 class SavedSequence:
@@ -47,7 +49,8 @@ def layer_forward(
     b_hh: _Array | None,
     batch_sizes: _Steps = None,
     reverse: bool = False,
-) -> tuple[_Array, _Array, _Array | None, SavedSequence]: ...
+    save: bool = True,
+) -> tuple[_Array, _Array, _Array | None, SavedSequence | None]: ...
 def layer_backward(
     kind: _Kind,
     saved: SavedSequence,

@@ -8,14 +8,17 @@ sizes, spelled batch_sizes=None).
 
 The four kinds share every line except the cells, which are in gates.h. What backward needs is kept in a
 `SavedSequence`, whose arrays are as laid out by the kernel and of no interest outside.
+
+Memory is taken from and given back to the small store of blocks.h, also that of large results: those are arrays whose
+base is a `Block`. Work that is worth it is shared by the threads of threads.h.
 """
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int64_t, uintptr_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
 
+import operator
 import os
 
 import numpy as np
@@ -27,7 +30,9 @@ cnp.import_array()
 
 cdef extern from *:
     """
+    #include "blocks.h"
     #include "recurrent.h"
+    #include "threads.h"
     static const mg_recurrent_pair *const mg_tables[MG_SETS] = MG_TABLES(mg_recurrent_table);
     """
     enum:
@@ -36,9 +41,11 @@ cdef extern from *:
         MG_RNN_RELU
         MG_LSTM
         MG_GRU
+        MG_MOST_THREADS
+        MG_SMALL_BLOCK
 
     ctypedef struct mg_sequence:
-        int kind, reverse, initial
+        int kind, reverse, initial, threads
         long steps, batch, hidden, rows
         const int64_t *batch_sizes
         const int64_t *offsets
@@ -59,16 +66,25 @@ cdef extern from *:
         void *d_h0
         void *d_c0
 
+    ctypedef struct mg_product:
+        long rows, width, depth
+        const void *a
+        const void *b
+        int a_transposed, b_transposed
+        const void *b_rest
+        long split
+        const void *bias
+        void *c
+
     ctypedef struct mg_recurrent:
         size_t (*forward_scratch)(const mg_sequence *) noexcept nogil
         void (*forward)(const mg_sequence *, void *) noexcept nogil
         size_t (*backward_scratch)(const mg_sequence *) noexcept nogil
         void (*backward)(const mg_sequence *, void *) noexcept nogil
         void (*gather_previous)(const mg_sequence *, void *) noexcept nogil
-        size_t (*product_scratch)(long, long) noexcept nogil
-        void (*product)(long, long, long, const void *, int, const void *, int, const void *, void *,
-                        void *) noexcept nogil
-        void (*sum_rows)(long, long, const void *, void *) noexcept nogil
+        size_t (*product_plan)(mg_product *, int) noexcept nogil
+        void (*product)(mg_product *, void *) noexcept nogil
+        void (*sum_rows)(long, long, const void *, void *, int) noexcept nogil
 
     ctypedef struct mg_recurrent_pair:
         mg_recurrent of[2]
@@ -79,6 +95,9 @@ cdef extern from *:
     int mg_supported(int set)
     int mg_find(const char *name)
     int mg_best()
+    int mg_can_thread()
+    void *mg_take(size_t) noexcept
+    void mg_give(void *) noexcept
 
 
 # Index into the tables; chosen once at import, and again only by a test.
@@ -109,28 +128,77 @@ if "MINIGRAD_ISA" in os.environ:
 else:
     chosen = mg_best()
 
+# How many threads may share the work of one call.
+cdef int threads = 1
+
+
+def set_num_threads(n):
+    """Let at most `n` threads, the calling one included, share the work of one call. Raises ValueError unless n >= 1.
+
+    Small work is not shared. The number is also the most parts that work is cut into, and sums may be rounded
+    differently if they are cut differently; with the same number, the same work gives the same bits every time.
+    """
+    global threads
+    cdef object wanted
+    try:
+        wanted = operator.index(n)
+    except TypeError:
+        raise TypeError(f"n must be an int, got {type(n).__name__}") from None
+    if isinstance(n, bool):
+        raise TypeError("n must be an int, got bool")
+    if wanted < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    threads = min(wanted, MG_MOST_THREADS) if mg_can_thread() else 1
+
+
+def get_num_threads():
+    """How many threads may share the work of one call.
+
+    At first the value of the environment variable MINIGRAD_NUM_THREADS, else that of OMP_NUM_THREADS, else the number
+    of processors that this process may run on.
+    """
+    return threads
+
+
+cdef void first_num_threads() except *:
+    text = os.environ.get("MINIGRAD_NUM_THREADS", "").strip()
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(f"the environment variable MINIGRAD_NUM_THREADS must be a positive integer, got {text!r}")
+        set_num_threads(int(text))
+        return
+    # A list here is one number for each level of nesting. What else it may hold is not ours to judge.
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if text.isdecimal() and int(text) >= 1:
+        set_num_threads(int(text))
+    elif hasattr(os, "sched_getaffinity"):
+        set_num_threads(len(os.sched_getaffinity(0)))
+    else:
+        set_num_threads(os.cpu_count() or 1)
+
+
+first_num_threads()
+
 KINDS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU")
 cdef dict kind_numbers = {"RNN_TANH": MG_RNN_TANH, "RNN_RELU": MG_RNN_RELU, "LSTM": MG_LSTM, "GRU": MG_GRU}
 
-# glibc gives every block above 128 KiB back to the system when it is freed, and a fresh one costs more in page faults
-# than many a kernel in arithmetic, until the program has once freed a large block: from then on it keeps blocks up to
-# that size (at most 32 MiB) for the next call. So free one now; it is never touched. Elsewhere this does nothing.
-np.empty((32 << 20) - (64 << 10), np.uint8)
-
-cdef enum:
-    ALIGNMENT = 64
-
-
-cdef inline void *aligned(void *block) noexcept nogil:
-    return <void *>((<uintptr_t>block + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
-
 
 cdef void *scratch_block(size_t bytes) except NULL:
-    """Memory to be passed through `aligned` and given to `free`."""
-    cdef void *block = malloc(bytes + ALIGNMENT)
+    """Memory to be given back with mg_give."""
+    cdef void *block = mg_take(bytes)
     if block == NULL:
         raise MemoryError(f"no memory for {bytes} bytes of scratch")
     return block
+
+
+@cython.final
+@cython.freelist(16)
+cdef class Block:
+    """Owner of the memory of an array."""
+    cdef void *memory
+
+    def __dealloc__(self):
+        mg_give(self.memory)
 
 
 ctypedef cnp.ndarray array
@@ -192,11 +260,20 @@ cdef array vector(object value, str name, int typenum, long size, str symbols):
     return a
 
 
-cdef inline array empty(long rows, long columns, int typenum):
+cdef array empty(long rows, long columns, int typenum):
     cdef cnp.npy_intp shape[2]
     shape[0] = rows
     shape[1] = columns
-    return cnp.PyArray_EMPTY(2, shape, typenum, 0)
+    cdef size_t bytes = <size_t>(rows * columns) * (4 if typenum == cnp.NPY_FLOAT32 else 8)
+    cdef Block block
+    cdef array out
+    if bytes <= MG_SMALL_BLOCK:
+        return cnp.PyArray_EMPTY(2, shape, typenum, 0)
+    block = Block.__new__(Block)
+    block.memory = scratch_block(bytes)
+    out = cnp.PyArray_SimpleNewFromData(2, shape, typenum, block.memory)
+    cnp.set_array_base(out, block)
+    return out
 
 
 cdef inline array empty_vector(long size, int typenum):
@@ -231,6 +308,7 @@ cdef SavedSequence start(object kind, object rows_like, str rows_name, object h0
         raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
     s.kind = number
     s.reverse = reverse
+    s.threads = threads
     cdef int typenum = floating(rows_like, rows_name)
     saved.type = typenum == cnp.NPY_FLOAT64
     s.rows = cnp.PyArray_DIM(<array>rows_like, 0)
@@ -300,13 +378,14 @@ cdef int plan_steps(SavedSequence saved, object batch_sizes, str rows_name) exce
     return 0
 
 
-cdef tuple run(SavedSequence saved, array room):
+cdef tuple run(SavedSequence saved, array room, bint save):
     """The loop over time, once gx is known; `room`, perhaps gx itself, takes the gates, or h if there are none."""
     cdef mg_sequence *s = &saved.s
     cdef int typenum = typenum_of(saved.type)
     if s.kind == MG_LSTM or s.kind == MG_GRU:
-        saved.gates = room
-        s.gates = cnp.PyArray_DATA(room)
+        if save:
+            saved.gates = room
+            s.gates = cnp.PyArray_DATA(room)
         saved.h = empty(s.rows, s.hidden, typenum)
     else:
         saved.h = room
@@ -314,19 +393,20 @@ cdef tuple run(SavedSequence saved, array room):
     cdef array hn = empty(s.batch, s.hidden, typenum), cn = None
     s.hn = cnp.PyArray_DATA(hn)
     if s.kind == MG_LSTM:
-        saved.c = empty(s.rows, s.hidden, typenum)
-        s.c = cnp.PyArray_DATA(saved.c)
+        if save:
+            saved.c = empty(s.rows, s.hidden, typenum)
+            s.c = cnp.PyArray_DATA(saved.c)
         cn = empty(s.batch, s.hidden, typenum)
         s.cn = cnp.PyArray_DATA(cn)
-    elif s.kind == MG_GRU:
+    elif s.kind == MG_GRU and save:
         saved.b_n = empty(s.rows, s.hidden, typenum)
         s.b_n = cnp.PyArray_DATA(saved.b_n)
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[saved.type]
     cdef void *scratch = scratch_block(kernels.forward_scratch(s))
     with nogil:
-        kernels.forward(s, aligned(scratch))
-    free(scratch)
-    return saved.h, hn, cn, saved
+        kernels.forward(s, scratch)
+    mg_give(scratch)
+    return saved.h, hn, cn, saved if save else None
 
 
 def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes=None, bint reverse=False):
@@ -353,27 +433,50 @@ def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes=None, bint reverse=False):
     cdef long wide = gates_of(saved.s.kind) * saved.s.hidden
     cdef array given = matrix(gx, "gx", typenum, saved.s.rows, wide, f"(rows, {gates_of(saved.s.kind)} * hidden_size)")
     saved.s.gx = cnp.PyArray_DATA(given)
-    return run(saved, empty(saved.s.rows, wide, typenum))
+    return run(saved, empty(saved.s.rows, wide, typenum), True)
 
 
-cdef array product(int type, long rows, long width, long depth, const void *a, bint a_transposed, const void *b,
-                   bint b_transposed, const void *bias):
-    """a b + bias as a new array; `bias` may be NULL, and each factor may be given as its transpose."""
+cdef array multiply(int type, mg_product *p):
+    """The product as a new array."""
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
-    cdef array out = empty(rows, width, typenum_of(type))
-    cdef void *to = cnp.PyArray_DATA(out)
-    cdef void *scratch = scratch_block(kernels.product_scratch(width, depth))
+    cdef array out = empty(p.rows, p.width, typenum_of(type))
+    p.c = cnp.PyArray_DATA(out)
+    cdef void *scratch = scratch_block(kernels.product_plan(p, threads))
     with nogil:
-        kernels.product(rows, width, depth, a, a_transposed, b, b_transposed, bias, to, aligned(scratch))
-    free(scratch)
+        kernels.product(p, scratch)
+    mg_give(scratch)
     return out
 
 
-def layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, bint reverse=False):
+cdef inline mg_product of(long rows, long width, long depth, const void *a, bint a_transposed, const void *b,
+                          bint b_transposed) noexcept:
+    """The product a b; each factor may be given as its transpose."""
+    cdef mg_product p
+    memset(&p, 0, sizeof(p))
+    p.rows = rows
+    p.width = width
+    p.depth = p.split = depth
+    p.a = a
+    p.b = b
+    p.a_transposed = a_transposed
+    p.b_transposed = b_transposed
+    return p
+
+
+cdef cnp.ndarray product(int type, long rows, long width, long depth, const void *a, bint a_transposed, const void *b,
+                         bint b_transposed, const void *bias):
+    """a b + bias as a new array, for other modules; `bias` may be NULL, each factor may be given as its transpose."""
+    cdef mg_product p = of(rows, width, depth, a, a_transposed, b, b_transposed)
+    p.bias = bias
+    return multiply(type, &p)
+
+
+def layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, bint reverse=False, bint save=True):
     """One recurrent layer in one direction: `forward` of gx = x W_ih^T + b_ih.
 
     x             (rows, input_size)
     w_ih, b_ih    (G * hidden_size, input_size) and (G * hidden_size,); b_ih may be None
+    save          whether there may be a backward pass; if not, less is computed and kept, and `saved` is None
 
     Everything else, and what is returned, is as for `forward`; `saved` is for `layer_backward`.
     """
@@ -381,17 +484,17 @@ def layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, bin
     cdef int typenum = typenum_of(saved.type), gates = gates_of(saved.s.kind)
     cdef long wide = gates * saved.s.hidden, features = cnp.PyArray_DIM(<array>x, 1)
     cdef array bias
-    cdef const void *bias_data = NULL
+    cdef mg_product p
     saved.x = checked(x, "x", typenum)
     saved.w_ih = matrix(w_ih, "w_ih", typenum, wide, features, f"({gates} * hidden_size, input_size)")
+    p = of(saved.s.rows, wide, features, cnp.PyArray_DATA(saved.x), False, cnp.PyArray_DATA(saved.w_ih), True)
     if b_ih is not None:
         bias = vector(b_ih, "b_ih", typenum, wide, f"({gates} * hidden_size,)")
-        bias_data = cnp.PyArray_DATA(bias)
+        p.bias = cnp.PyArray_DATA(bias)
         saved.biased_ih = True
-    cdef array gx = product(saved.type, saved.s.rows, wide, features, cnp.PyArray_DATA(saved.x), False,
-                            cnp.PyArray_DATA(saved.w_ih), True, bias_data)
+    cdef array gx = multiply(saved.type, &p)
     saved.s.gx = cnp.PyArray_DATA(gx)
-    return run(saved, gx)
+    return run(saved, gx, save)
 
 
 cdef array running(object upstream, str name, int typenum, mg_sequence *s):
@@ -427,10 +530,11 @@ cdef tuple back(object kind, SavedSequence saved, mg_sequence *s, object d_h, ob
     elif d_cn is not None:
         raise ValueError(f"d_cn must be None for {kind}, which has no cell state")
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[saved.type]
+    s.threads = threads
     cdef void *scratch = scratch_block(kernels.backward_scratch(s))
     with nogil:
-        kernels.backward(s, aligned(scratch))
-    free(scratch)
+        kernels.backward(s, scratch)
+    mg_give(scratch)
     return d_h0, d_c0
 
 
@@ -459,7 +563,10 @@ def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None)
 
 cdef array sum_rows(int type, long rows, long width, const void *a):
     cdef array out = empty_vector(width, typenum_of(type))
-    mg_tables[chosen].of[type].sum_rows(rows, width, a, cnp.PyArray_DATA(out))
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
+    cdef void *to = cnp.PyArray_DATA(out)
+    with nogil:
+        kernels.sum_rows(rows, width, a, to, threads)
     return out
 
 
@@ -471,6 +578,7 @@ def layer_backward(kind, SavedSequence saved not None, d_h, d_hn, d_cn, needs):
     """
     cdef bint need_x, need_h0, need_c0, need_w_ih, need_w_hh, need_b_ih, need_b_hh
     cdef mg_sequence s = saved.s
+    cdef mg_product p
     cdef int type = saved.type
     cdef long wide = mg_wide(&s), features
     cdef array d_x = None, d_w_ih = None, d_w_hh = None, d_b_ih = None, d_b_hh = None
@@ -479,29 +587,39 @@ def layer_backward(kind, SavedSequence saved not None, d_h, d_hn, d_cn, needs):
     need_x, need_h0, need_c0, need_w_ih, need_w_hh, need_b_ih, need_b_hh = needs
     features = cnp.PyArray_DIM(saved.x, 1)
 
-    # One block of scratch holds d_a, d_b and the previous states, as far as they are distinct arrays.
-    cdef bint distinct = s.kind == MG_GRU, gather = need_w_hh and s.steps > 1
+    # One block of scratch holds d_a, d_b and the previous states, as far as they are distinct arrays. If all steps have
+    # the same batch, the previous states are h0 and all but the last rows of h (or the other way about).
+    cdef bint distinct = s.kind == MG_GRU, gather = need_w_hh and s.rows != s.steps * s.batch
     cdef size_t item = 8 if type else 4
     cdef size_t of_gates = <size_t>(s.rows * wide) * item, of_states = <size_t>(s.rows * s.hidden) * item
     cdef char *block = <char *>scratch_block(of_gates * (1 + distinct) + of_states * gather)
-    cdef const void *previous = s.h0
     s.d_a = block
     s.d_b = block + of_gates * distinct
     try:
         d_h0, d_c0 = back(kind, saved, &s, d_h, d_hn, d_cn, need_h0 or need_c0)
         if need_x:
-            d_x = product(type, s.rows, features, wide, s.d_a, False, cnp.PyArray_DATA(saved.w_ih), False, NULL)
+            p = of(s.rows, features, wide, s.d_a, False, cnp.PyArray_DATA(saved.w_ih), False)
+            d_x = multiply(type, &p)
         if need_w_ih:
-            d_w_ih = product(type, wide, features, s.rows, s.d_a, True, cnp.PyArray_DATA(saved.x), False, NULL)
+            p = of(wide, features, s.rows, s.d_a, True, cnp.PyArray_DATA(saved.x), False)
+            d_w_ih = multiply(type, &p)
         if need_w_hh:
+            p = of(wide, s.hidden, s.rows, s.d_b, True, s.h0, False)
             if gather:
-                previous = block + of_gates * (1 + distinct)
-                mg_tables[chosen].of[type].gather_previous(&s, <void *>previous)
-            d_w_hh = product(type, wide, s.hidden, s.rows, s.d_b, True, previous, False, NULL)
+                p.b = block + of_gates * (1 + distinct)
+                mg_tables[chosen].of[type].gather_previous(&s, <void *>p.b)
+            elif s.reverse:
+                p.b = <char *>s.h + <size_t>(s.batch * s.hidden) * item
+                p.split = s.rows - s.batch
+                p.b_rest = s.h0
+            else:
+                p.split = s.batch
+                p.b_rest = s.h
+            d_w_hh = multiply(type, &p)
         if need_b_ih and saved.biased_ih:
             d_b_ih = sum_rows(type, s.rows, wide, s.d_a)
         if need_b_hh and saved.biased_hh:
-            d_b_hh = sum_rows(type, s.rows, wide, s.d_b)
+            d_b_hh = d_b_ih.copy() if d_b_ih is not None and not distinct else sum_rows(type, s.rows, wide, s.d_b)
     finally:
-        free(block)
+        mg_give(block)
     return d_x, d_h0 if need_h0 else None, d_c0 if need_c0 else None, d_w_ih, d_w_hh, d_b_ih, d_b_hh

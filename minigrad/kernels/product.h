@@ -3,7 +3,8 @@
  * The right operand is packed once into panels of `vectors` columns of vectors, [panel][1 + depth][vectors][lanes]; the
  * first row of a panel is the bias, from which the sums start. A tile of the result, `rows` x `vectors`, is then summed
  * entirely in registers: one load per vector of the panel serves all rows. In a gated panel the vectors are the G gates
- * of the same units, so that a cell can be applied as soon as its tile is summed.
+ * of the same units, so that a cell can be applied as soon as its tile is summed. Other panels have two vectors, the
+ * last one only one if no more are left.
  *
  * Included by recurrent_loops.h for each element type.
  */
@@ -14,20 +15,24 @@
 
 /* Rows of a tile: as many sums as fit in the registers next to `vectors` loaded vectors and one broadcast element. */
 #if MG_VECTOR_BYTES == 64 || defined(__aarch64__)
-#define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 12 : (vectors) == 3 ? 8 : 6)
+#define MG_TILE_ROWS(vectors) ((vectors) <= 2 ? 12 : (vectors) == 3 ? 8 : 6)
 #elif MG_VECTOR_BYTES == 32
-#define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 6 : (vectors) == 3 ? 4 : 3)
+#define MG_TILE_ROWS(vectors) ((vectors) <= 2 ? 6 : (vectors) == 3 ? 4 : 3)
 #else
-#define MG_TILE_ROWS(vectors) ((vectors) == 2 ? 4 : (vectors) == 3 ? 3 : 2)
+#define MG_TILE_ROWS(vectors) ((vectors) <= 2 ? 4 : (vectors) == 3 ? 3 : 2)
 #endif
 #define MG_TILE_SUMS 24
 
 /* Up to this many rows a product with a transposed matrix is better off without packing. */
 #define MG_FEW_ROWS 8
 
-/* A product is cut so that one panel (depth) and the rows that meet it (bytes) stay in the second-level cache. */
-#define MG_DEPTH_AT_ONCE 512
-#define MG_ROW_BYTES (256 * 1024)
+/* A product is cut along its depth, so that a tile's rows stay in the first-level cache, and along its width, so that the
+ * panels they meet stay in the second-level one. */
+#define MG_DEPTH_AT_ONCE 256
+#define MG_PANEL_BYTES (384 * 1024)
+
+/* The rows of a tile are copied side by side first if they meet at least so many panels. */
+#define MG_PANELS_PER_COPY 4
 
 #if defined(__clang__)
 #define MG_UNROLL _Pragma("clang loop unroll(full)")
@@ -138,23 +143,34 @@ static size_t MG_NAME(packed_size)(long width, long depth, int vectors, int gate
     return (size_t)((width + block - 1) / block) * (size_t)(depth + 1) * (size_t)(vectors * MG_LANES);
 }
 
-/* Packs `matrix`, of which column c is row c if `transposed`; `bias` has one element per column, or is NULL. */
-static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, int transposed,
-                          const MG_ELEMENT *bias, long width, long depth, int vectors, int gated)
+/* Packs columns (or units) [first, end) of `matrix`, of which column c is row c if `transposed`, where `to` is the start
+ * of all panels and `first` a multiple of a panel's. `bias` has one element per column, or is NULL. Unless `transposed`,
+ * rows from `split` on are those of `rest`. */
+static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, const MG_ELEMENT *rest, long split, long stride,
+                          int transposed, const MG_ELEMENT *bias, long width, long depth, int vectors, int gated,
+                          long first, long end)
 {
-    long step = vectors * MG_LANES, block = gated ? MG_LANES : step;
+    const long block = gated ? MG_LANES : vectors * MG_LANES;
     MG_VALUE zero = {0};
-    for (long first = 0; first < width; first += block) {
+    to += first / block * (depth + 1) * vectors * MG_LANES;
+    for (; first < end; first += block) {
+        if (!gated && width - first <= MG_LANES)
+            vectors = 1;
+        const long step = vectors * MG_LANES;
         for (int v = 0; v < vectors; v++) {
             long column = gated ? v * width + first : first + v * MG_LANES;
             long count = gated ? width - first : width - first - v * MG_LANES;
             MG_ELEMENT *lanes = to + v * MG_LANES;
-            MG_NAME(store)(lanes, bias && count > 0 ? MG_NAME(load_upto)(bias + column, count) : zero);
-            count = count < 0 ? 0 : mg_smaller(count, MG_LANES);
-            if (transposed)
+            MG_NAME(store)(lanes, bias ? MG_NAME(load_upto)(bias + column, count) : zero);
+            count = mg_smaller(count, MG_LANES);
+            if (transposed) {
                 MG_NAME(pack_rows)(lanes + step, step, matrix + column * stride, stride, count, depth);
-            else
-                MG_NAME(pack_columns)(lanes + step, step, matrix + column, stride, count, depth);
+            } else {
+                MG_NAME(pack_columns)(lanes + step, step, matrix + column, stride, count, mg_smaller(split, depth));
+                if (split < depth)
+                    MG_NAME(pack_columns)(lanes + step * (1 + split), step, rest + column, stride, count,
+                                          depth - split);
+            }
         }
         to += step * (depth + 1);
     }
@@ -223,78 +239,109 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
                               depth, a, row_step, depth_step, panel, sums);                                            \
         break;
 
-/* The tile of `rows` rows; a's rows are contiguous unless `a_transposed`, when its columns are. */
-static void MG_NAME(sum_rows_2)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
-                                MG_VALUE *sums)
-{
-    const long depth_step = 1;
-    switch (rows) {
-        MG_TILE_CASE(1, 2) MG_TILE_CASE(2, 2) MG_TILE_CASE(3, 2) MG_TILE_CASE(4, 2)
-        MG_TILE_CASE(5, 2) MG_TILE_CASE(6, 2) MG_TILE_CASE(7, 2) MG_TILE_CASE(8, 2)
-        MG_TILE_CASE(9, 2) MG_TILE_CASE(10, 2) MG_TILE_CASE(11, 2) MG_TILE_CASE(12, 2)
+#define MG_TILE_CASES_6(vectors)                                                                                       \
+    MG_TILE_CASE(1, vectors) MG_TILE_CASE(2, vectors) MG_TILE_CASE(3, vectors)                                         \
+    MG_TILE_CASE(4, vectors) MG_TILE_CASE(5, vectors) MG_TILE_CASE(6, vectors)
+#define MG_TILE_CASES_12(vectors)                                                                                      \
+    MG_TILE_CASES_6(vectors) MG_TILE_CASE(7, vectors) MG_TILE_CASE(8, vectors) MG_TILE_CASE(9, vectors)                \
+    MG_TILE_CASE(10, vectors) MG_TILE_CASE(11, vectors) MG_TILE_CASE(12, vectors)
+
+/* A tile of `rows` rows, whose rows (sum_rows) or whose columns (sum_columns) are contiguous. */
+#define MG_SUM_ROWS(vectors, cases)                                                                                    \
+    static void MG_NAME(sum_rows_##vectors)(long rows, long depth, const MG_ELEMENT *a, long row_step,                 \
+                                            const MG_ELEMENT *panel, MG_VALUE *sums)                                   \
+    {                                                                                                                  \
+        const long depth_step = 1;                                                                                     \
+        switch (rows) {                                                                                                \
+            cases(vectors)                                                                                             \
+        }                                                                                                              \
     }
+#define MG_SUM_COLUMNS(vectors, cases)                                                                                 \
+    static void MG_NAME(sum_columns_##vectors)(long rows, long depth, const MG_ELEMENT *a, long depth_step,            \
+                                               const MG_ELEMENT *panel, MG_VALUE *sums)                                \
+    {                                                                                                                  \
+        const long row_step = 1;                                                                                       \
+        switch (rows) {                                                                                                \
+            cases(vectors)                                                                                             \
+        }                                                                                                              \
+    }
+#define MG_TILE_CASES_8(vectors) MG_TILE_CASES_6(vectors) MG_TILE_CASE(7, vectors) MG_TILE_CASE(8, vectors)
+
+MG_SUM_ROWS(1, MG_TILE_CASES_12)
+MG_SUM_ROWS(2, MG_TILE_CASES_12)
+MG_SUM_ROWS(3, MG_TILE_CASES_8)
+MG_SUM_ROWS(4, MG_TILE_CASES_6)
+MG_SUM_COLUMNS(1, MG_TILE_CASES_12)
+MG_SUM_COLUMNS(2, MG_TILE_CASES_12)
+#undef MG_SUM_ROWS
+#undef MG_SUM_COLUMNS
+
+/* `count` rows of c, `columns` wide, from the sums of one panel. */
+MG_FN void MG_NAME(store_tile)(const MG_VALUE *sums, long count, const int vectors, long columns, MG_ELEMENT *c,
+                               long c_stride, int accumulate)
+{
+    for (long r = 0; r < count; r++, c += c_stride)
+        for (int v = 0; v < vectors; v++) {
+            MG_VALUE x = sums[r * vectors + v];
+            const long left = columns - v * MG_LANES;
+            if (accumulate)
+                x += MG_NAME(load_upto)(c + v * MG_LANES, left);
+            MG_NAME(store_upto)(c + v * MG_LANES, x, left);
+        }
 }
 
-static void MG_NAME(sum_rows_3)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
-                                MG_VALUE *sums)
+/* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most MG_DEPTH_AT_ONCE.
+ * `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`. */
+static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
+                                     int a_transposed, const MG_ELEMENT *panels, MG_ELEMENT *c, long c_stride,
+                                     int accumulate)
 {
-    const long depth_step = 1;
-    switch (rows) {
-        MG_TILE_CASE(1, 3) MG_TILE_CASE(2, 3) MG_TILE_CASE(3, 3) MG_TILE_CASE(4, 3)
-        MG_TILE_CASE(5, 3) MG_TILE_CASE(6, 3) MG_TILE_CASE(7, 3) MG_TILE_CASE(8, 3)
-    }
-}
-
-static void MG_NAME(sum_rows_4)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
-                                MG_VALUE *sums)
-{
-    const long depth_step = 1;
-    switch (rows) {
-        MG_TILE_CASE(1, 4) MG_TILE_CASE(2, 4) MG_TILE_CASE(3, 4)
-        MG_TILE_CASE(4, 4) MG_TILE_CASE(5, 4) MG_TILE_CASE(6, 4)
-    }
-}
-
-static void MG_NAME(sum_columns_2)(long rows, long depth, const MG_ELEMENT *a, long depth_step,
-                                   const MG_ELEMENT *panel, MG_VALUE *sums)
-{
-    const long row_step = 1;
-    switch (rows) {
-        MG_TILE_CASE(1, 2) MG_TILE_CASE(2, 2) MG_TILE_CASE(3, 2) MG_TILE_CASE(4, 2)
-        MG_TILE_CASE(5, 2) MG_TILE_CASE(6, 2) MG_TILE_CASE(7, 2) MG_TILE_CASE(8, 2)
-        MG_TILE_CASE(9, 2) MG_TILE_CASE(10, 2) MG_TILE_CASE(11, 2) MG_TILE_CASE(12, 2)
-    }
-}
-
-/* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors. `a` is (rows, depth) with
- * a_stride between its rows, or between its columns if `a_transposed`. */
-static void MG_NAME(multiply)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride, int a_transposed,
-                              const MG_ELEMENT *panels, MG_ELEMENT *c, long c_stride, int accumulate)
-{
-    const long most = MG_TILE_ROWS(2), block = 2 * MG_LANES;
-    const long tiles = MG_ROW_BYTES / (most * (depth + 1) * (long)sizeof(MG_ELEMENT));
-    const long rows_at_once = most * (tiles > 1 ? tiles : 1);
+    enum {
+        most = MG_TILE_ROWS(2),
+        tile_step = (most * sizeof(MG_ELEMENT) + MG_VECTOR_BYTES - 1) / MG_VECTOR_BYTES * MG_VECTOR_BYTES /
+                    sizeof(MG_ELEMENT)
+    };
+    const long block = 2 * MG_LANES, panel_size = block * (depth + 1);
+    const long at_once = MG_PANEL_BYTES / (panel_size * (long)sizeof(MG_ELEMENT)) * block;
+    MG_ELEMENT copy[MG_DEPTH_AT_ONCE * tile_step] __attribute__((aligned(MG_VECTOR_BYTES)));
     MG_VALUE sums[MG_TILE_SUMS];
-    for (long top = 0; top < rows; top += rows_at_once) {
-        const long bottom = mg_smaller(rows, top + rows_at_once);
-        const MG_ELEMENT *panel = panels;
-        for (long first = 0; first < width; first += block, panel += block * (depth + 1))
-            for (long r = top; r < bottom; r += most) {
-                long count = mg_smaller(most, bottom - r);
+    for (long begin = 0; begin < width; begin += at_once) {
+        const long end = mg_smaller(width, begin + at_once);
+        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block;
+        for (long r = 0; r < rows; r += most) {
+            const long count = mg_smaller(most, rows - r);
+            const MG_ELEMENT *panel = panels + begin / block * panel_size;
+            const MG_ELEMENT *tile = a + (a_transposed ? r : r * a_stride);
+            for (long lane = 0; copied && lane < count; lane += MG_LANES)
                 if (a_transposed)
-                    MG_NAME(sum_columns_2)(count, depth, a + r, a_stride, panel, sums);
+                    MG_NAME(pack_columns)(copy + lane, tile_step, tile + lane, a_stride,
+                                          mg_smaller(count - lane, MG_LANES), depth);
                 else
-                    MG_NAME(sum_rows_2)(count, depth, a + r * a_stride, a_stride, panel, sums);
-                for (long i = 0; i < 2 * count; i++) {
-                    long column = first + i % 2 * MG_LANES;
-                    MG_ELEMENT *to = c + (r + i / 2) * c_stride + column;
-                    if (column >= width)
-                        continue;
-                    if (accumulate)
-                        sums[i] += MG_NAME(load_upto)(to, width - column);
-                    MG_NAME(store_upto)(to, sums[i], width - column);
+                    MG_NAME(pack_rows)(copy + lane, tile_step, tile + lane * a_stride, a_stride,
+                                       mg_smaller(count - lane, MG_LANES), depth);
+            for (long first = begin; first < end; first += block, panel += panel_size) {
+                const long left = width - first;
+                MG_ELEMENT *to = c + r * c_stride + first;
+                if (left <= MG_LANES) {
+                    if (copied || a_transposed)
+                        MG_NAME(sum_columns_1)(count, depth, copied ? copy : tile, copied ? tile_step : a_stride,
+                                               panel, sums);
+                    else
+                        MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, sums);
+                    MG_NAME(store_tile)(sums, count, 1, left, to, c_stride, accumulate);
+                    continue;
                 }
+                if (copied || a_transposed)
+                    MG_NAME(sum_columns_2)(count, depth, copied ? copy : tile, copied ? tile_step : a_stride, panel,
+                                           sums);
+                else
+                    MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, sums);
+                if (left >= block)
+                    MG_NAME(store_tile)(sums, count, 2, block, to, c_stride, accumulate);
+                else
+                    MG_NAME(store_tile)(sums, count, 2, left, to, c_stride, accumulate);
             }
+        }
     }
 }
 
@@ -376,17 +423,17 @@ MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_
 /* A few rows times a transposed matrix, c = a b^T + bias, with b read where it lies: for so few, packing would cost
  * more than it saves. Sums run along the rows of b, and across the lanes only at the end. */
 static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
-                                  const MG_ELEMENT *bias, MG_ELEMENT *c)
+                                  const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
 {
     for (long column = 0; column < width; column += 4) {
         long columns = mg_smaller(4, width - column), r = 0;
         const MG_ELEMENT *b_four = b + column * depth, *bias_four = bias ? bias + column : NULL;
         MG_ELEMENT *c_four = c + column;
         for (; MG_VECTOR_BYTES == 64 && r + 4 <= rows; r += 4)
-            MG_NAME(few_tile)(4, columns, depth, a + r * depth, b_four, bias_four, c_four + r * width, width);
+            MG_NAME(few_tile)(4, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
         for (; r + 2 <= rows; r += 2)
-            MG_NAME(few_tile)(2, columns, depth, a + r * depth, b_four, bias_four, c_four + r * width, width);
+            MG_NAME(few_tile)(2, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
         if (r < rows)
-            MG_NAME(few_tile)(1, columns, depth, a + r * depth, b_four, bias_four, c_four + r * width, width);
+            MG_NAME(few_tile)(1, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
     }
 }

@@ -13,6 +13,7 @@ enum { MG_RNN_TANH, MG_RNN_RELU, MG_LSTM, MG_GRU };
 typedef struct {
     int kind, reverse;
     int initial;            /* backward: whether the gradients of h0 and c0 are wanted */
+    int threads;            /* how many may share the work */
     long steps, batch, hidden, rows;
     const int64_t *batch_sizes, *offsets;
     const void *w_hh;       /* (G hidden, hidden) */
@@ -21,7 +22,8 @@ typedef struct {
     const void *gx;         /* forward: (rows, G hidden), the input side of the pre-activations */
     void *gates;            /* (rows, G hidden), written by forward; may be gx itself; LSTM and GRU alone */
     void *b_n;              /* GRU: (rows, hidden), W_hn h + b_hn, written by forward */
-    void *h, *c;            /* (rows, hidden), written by forward; h may be gx itself if there are no gates */
+    void *h, *c;            /* (rows, hidden), written by forward; h may be gx itself if there are no gates. gates, b_n
+                             * and c may be NULL, if there will be no backward */
     void *hn, *cn;          /* (batch, hidden), written by forward: the state after each sequence's own last step */
     const void *d_h;        /* backward: gradient of h, or NULL for zeros */
     void *d_a;              /* (rows, G hidden), written by backward: gradient of the input side */
@@ -35,6 +37,20 @@ static inline long mg_wide(const mg_sequence *s)
     return s->hidden * (s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 1);
 }
 
+/* c (rows, width) = a (rows, depth) b (depth, width) + bias (width). Each matrix is contiguous; if transposed, what is
+ * contiguous is its transpose. */
+typedef struct {
+    long rows, width, depth;
+    const void *a, *b;
+    int a_transposed, b_transposed;
+    const void *b_rest;     /* the rows of b from `split` on, which is depth if b has them all; not if b is transposed */
+    long split;
+    const void *bias;       /* or NULL */
+    void *c;
+    int parts, by_rows, few; /* set by product_plan */
+    void *scratch;          /* set by product */
+} mg_product;
+
 /* `scratch` is memory aligned to 64 bytes, of as many bytes as the function ..._scratch says. */
 typedef struct {
     size_t (*forward_scratch)(const mg_sequence *);
@@ -43,13 +59,11 @@ typedef struct {
     void (*backward)(const mg_sequence *, void *scratch);
     /* to[row of step t, sequence b] = the state that sequence b had before step t. */
     void (*gather_previous)(const mg_sequence *, void *to);
-    /* c (rows, width) = a (rows, depth) b (depth, width) + bias (width). Each matrix is contiguous; if transposed,
-     * what is contiguous is its transpose. bias may be NULL. */
-    size_t (*product_scratch)(long width, long depth);
-    void (*product)(long rows, long width, long depth, const void *a, int a_transposed, const void *b,
-                    int b_transposed, const void *bias, void *c, void *scratch);
+    /* product_plan says how much scratch product needs, if as many threads may share it. */
+    size_t (*product_plan)(mg_product *, int threads);
+    void (*product)(mg_product *, void *scratch);
     /* to[j] = sum over i of a[i * width + j] */
-    void (*sum_rows)(long rows, long width, const void *a, void *to);
+    void (*sum_rows)(long rows, long width, const void *a, void *to, int threads);
 } mg_recurrent;
 
 /* Index 0 is float, 1 is double. */

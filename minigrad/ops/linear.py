@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, array_of
 from minigrad.ops.elementwise import add, mul
 from minigrad.ops.reduction import total
@@ -58,7 +59,8 @@ def _mm(a, b):
         refuse_dims("mm", (a, 2), (b, 2))
     if a.shape[1] != b.shape[0]:
         _refuse_inner("mm", a, b)
-    return np.matmul(a, b)
+    out = kernels.matmul(a, b)
+    return np.matmul(a, b) if out is None else out
 
 
 mm_op = Operation(
@@ -227,6 +229,7 @@ row(
 row(
     "dot", dot, [S(T(4), T(4)), S(T(1), T(1)), S(T(2, 3), T(3, 2)), S(T(1, 4), T(4))],
     [(S(T(3), T(4)), RuntimeError, "the same number of elements, got sizes (3,) and (4,)")], types=ALL,
+    oracle=lambda torch, a, b: torch.dot(a.reshape(-1), b.reshape(-1)),
 )  # fmt: skip
 row(
     "matmul", matmul,
@@ -284,6 +287,18 @@ addbmm = _with_addend(
     "addbmm", "(sum over the batch of bmm(batch1, batch2))", lambda a, b: total(bmm(a, b), 0, False), "batch1, batch2"
 )
 
+
+
+def _torch_with_addend(name):
+    def peer(torch, *args, beta=1, alpha=1):
+        tensors = [a for a in args if isinstance(a, torch.Tensor)]
+        factors = [a for a in args if not isinstance(a, torch.Tensor)]
+        beta, alpha = (*factors, *(beta, alpha)[len(factors) :])
+        return getattr(torch, name)(*tensors, beta=beta, alpha=alpha)
+
+    return peer
+
+
 for _function, _sizes, _operands in [
     (addmm, [(3, 2), (2,), (1, 1)], (T(3, 4), T(4, 2))),
     (addmv, [(3,), (1,)], (T(3, 4), T(4))),
@@ -301,7 +316,7 @@ for _function, _sizes, _operands in [
          (S(T(*_sizes[0]), "2", *_operands), TypeError, "factors (numbers), got str"),
          (S(T(1, dtype="int64"), 0.5, *(T(*o.size, dtype="int64") for o in _operands)), (TypeError, RuntimeError),
           "whole numbers")],
-        types=ALL, in_place=True,
+        types=ALL, in_place=True, oracle=_torch_with_addend(_function.__name__),
     )  # fmt: skip
 
 
@@ -309,30 +324,45 @@ for _function, _sizes, _operands in [
 
 
 def _linear(x, weight, bias):
+    out = kernels.linear(x, weight, bias)
+    if out is not None:
+        return out
     if weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
         raise RuntimeError(
-            f"linear: input of size {x.shape} does not fit weight of size {weight.shape}: the input's last size "
-            f"must be in_features={weight.shape[-1]}, got {x.shape[-1]}"
+            f"linear: input of size {x.shape} does not fit weight of size {weight.shape}: the input's last size must be "
+            f"in_features={weight.shape[-1]}, got {x.shape[-1]}"
         )
-    out = np.matmul(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), weight.T)
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise RuntimeError(f"linear: bias must have size {weight.shape[:1]} (out_features), got {bias.shape}")
+    out = np.matmul(x, weight.T)
     if bias is not None:
-        if bias.shape != weight.shape[:1]:
-            raise RuntimeError(f"linear: bias must have size {weight.shape[:1]} (out_features), got {bias.shape}")
         out += bias
-    return out if x.ndim == 2 else out.reshape(*x.shape[:-1], weight.shape[0])
+    return out
 
 
-def _rows(x):
-    """x as a matrix whose rows are its last dimension."""
-    size = size_of(x)
-    return x if len(size) == 2 else reshape(x, (math.prod(size[:-1]), size[-1]))
+def _linear_input(g, weight):
+    out = kernels.linear_input(g, weight)
+    return np.matmul(g, weight) if out is None else out
 
 
+def _linear_weight(g, x):
+    out = kernels.linear_weight(g, x)
+    return np.matmul(g.reshape(-1, g.shape[-1]).T, x.reshape(-1, x.shape[-1])) if out is None else out
+
+
+# Three products that are one another's derivatives: of the layer, of its input and of its weight, whatever dimensions lead.
 _linear_op = Operation(
     "linear", _linear, "x weight bias",
-    derivatives={"x": lambda g, weight, x_size: reshape(mm_op(_rows(g), weight), x_size),
-                 "weight": lambda g, x: mm_op(transposed(_rows(g)), _rows(x)),
+    derivatives={"x": lambda g, weight: _linear_input_op(g, weight), "weight": lambda g, x: _linear_weight_op(g, x),
                  "bias": lambda g, bias_size: sum_to_size(g, bias_size)},
+)  # fmt: skip
+_linear_input_op = Operation(
+    "linear_input", _linear_input, "grad weight",
+    derivatives={"grad": lambda g, weight: _linear_op(g, weight, None), "weight": lambda g, grad: _linear_weight_op(grad, g)},
+)  # fmt: skip
+_linear_weight_op = Operation(
+    "linear_weight", _linear_weight, "grad x",
+    derivatives={"grad": lambda g, x: _linear_op(x, g, None), "x": lambda g, grad: _linear_input_op(grad, g)},
 )  # fmt: skip
 
 
@@ -413,4 +443,5 @@ row(
     [(S(T(2, 4), T(2, 4)), RuntimeError, "no dimension of size 3"),
      (S(T(3, 2), T(3, 2), 1), RuntimeError, "dimension 1 must have size 3"),
      (S(T(3), T(2, 3)), RuntimeError, "one size")],
+    oracle=lambda torch, a, b, dim=-1: torch.cross(a, b, dim=tuple(a.shape).index(3) if dim == -1 else dim),
 )  # fmt: skip

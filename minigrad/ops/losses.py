@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 
+from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, like
 from minigrad.ops.elementwise import clip, keep, log, sigmoid, sign
 from minigrad.ops.indexing import check_bounds, check_index, raw
@@ -78,19 +79,36 @@ def _single_losses(name, loss, slope, target_slope=None):
 
 
 def _squares(x, target, size_average, reduce):
+    if reduce:
+        total = kernels.squared_error(x, target, size_average)
+        if total is not None:
+            return total
     apart = x - target
-    if not reduce:
-        return apart * apart
-    flat = apart.reshape(-1)
-    square = np.dot(flat, flat)
-    return (square / flat.size if size_average else square).reshape(1)
+    return _together(apart * apart, size_average, reduce)
+
+
+def _scaled_difference(a, b, grad, factor):
+    out = kernels.scaled_difference(a, b, grad, factor)
+    return (a - b) * (grad * factor) if out is None else out
+
+
+# (a - b) * grad * factor: how the squared error passes a gradient back; its own derivatives are what it is made of.
+_difference = Operation(
+    "scaled_difference", _scaled_difference, "a b grad", "factor", broadcast=True,
+    derivatives={"a": lambda g, grad, factor: g * (grad * factor), "b": lambda g, grad, factor: -g * (grad * factor),
+                 "grad": lambda g, a, b, factor: g * ((a - b) * factor)},
+)  # fmt: skip
+
+
+def _square_slope(g, a, b, size_average, reduce):
+    return _difference(a, b, g, 2 / math.prod(size_of(a)) if reduce and size_average else 2.0)
 
 
 _mse = Operation(
     "mse_loss", _squares, "x target", "size_average reduce",
     derivatives={
-        "x": lambda g, x, target, size_average, reduce: (x - target) * (_share(g, x, size_average, reduce) * 2),
-        "target": lambda g, x, target, size_average, reduce: (target - x) * (_share(g, x, size_average, reduce) * 2),
+        "x": lambda g, x, target, size_average, reduce: _square_slope(g, x, target, size_average, reduce),
+        "target": lambda g, x, target, size_average, reduce: _square_slope(g, target, x, size_average, reduce),
     },
 )  # fmt: skip
 _l1 = _single_losses("l1_loss", lambda x, t: np.abs(x - t), lambda x, t: sign(x - t), lambda x, t: sign(t - x))
@@ -159,7 +177,7 @@ row(
     "kl_div", kl_div,
     [S(T(3, 4), T(3, 4, low=0.1, high=0.9, grad=False), **o) for o in _REDUCTIONS]
     + [S(T(2), T(2, values=[0, 0.5], grad=False))],
-    [DIFFERENT_COUNTS, _TYPES], **FUNCTIONAL,
+    [DIFFERENT_COUNTS, _TYPES], oracle="nn.functional.kl_div", **FUNCTIONAL,
 )  # fmt: skip
 
 
@@ -306,7 +324,8 @@ for _function in (nll_loss, cross_entropy):
         [S(T(3, 4), _LABELS, **o) for o in _REDUCTIONS] + [S(T(3, 4), _LABELS, _WEIGHTS, **o) for o in _REDUCTIONS]
         + [S(T(3, 4), _LABELS, ignore_index=0), S(T(3, 4), _LABELS, _WEIGHTS, True, 3), S(T(2, 3, 1, 3), _MAP),
            S(T(2, 3, 1, 3), _MAP, reduce=False), S(T(1, 1), T(1, values=[0], dtype="int64")),
-           S(T(1, 2), T(1, values=[-100], dtype="int64"))],
+           S(T(1, 2), T(1, values=[-100], dtype="int64")).unlike_torch(
+               "without a target that counts, PyTorch divides 0 by 0")],
         [(S(T(3), _LABELS), ValueError, "2 dimensions (N, C) or 4"),
          (S(T(2, 4), _LABELS), RuntimeError, "target must have size (2,)"),
          (S(T(3, 3), _LABELS), RuntimeError, "index 3 is out of range for 3 classes"),
@@ -398,10 +417,30 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=Tr
     return _bce_with_logits(input, target, _element_weight(name, weight, input), size_average)
 
 
+
+def _torch_bce(torch, x, target, weight=None, size_average=True):
+    """The definition: PyTorch's own keeps the logarithms above -100 instead of adding EPS to what they are of."""
+
+    class Loss(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x, target):
+            context.save_for_backward(x, target)
+            return -(target * torch.log(x + EPS) + (1 - target) * torch.log(1 - x + EPS))
+
+        @staticmethod
+        def backward(context, g):  # 0 where x = target, in the era and today: not what the value says, by EPS
+            x, target = context.saved_tensors
+            return g * (x - target) / ((1 - x + EPS) * (x + EPS)), g * (torch.log(1 - x + EPS) - torch.log(x + EPS))
+
+    losses = Loss.apply(x, target)
+    losses = losses if weight is None else losses * weight
+    return losses.mean() if size_average else losses.sum()
+
+
 _CHANCES, _TARGETS = T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.1, high=0.9)
-for _function, _input, _error in (
-    (binary_cross_entropy, _CHANCES, "same number of elements"),
-    (binary_cross_entropy_with_logits, T(3, 4), "one size"),
+for _function, _input, _error, _peer in (
+    (binary_cross_entropy, _CHANCES, "same number of elements", _torch_bce),
+    (binary_cross_entropy_with_logits, T(3, 4), "one size", "nn.functional.binary_cross_entropy_with_logits"),
 ):  # fmt: skip
     row(
         _function.__name__, _function,
@@ -409,5 +448,5 @@ for _function, _input, _error in (
          S(_input, _TARGETS, _WEIGHTS, size_average=False), S(T(1, low=0.2, high=0.8), T(1, low=0.2, high=0.8))],
         [(S(_input, T(3)), ValueError, _error), (S(_input, _TARGETS, T(3)), RuntimeError, "does not broadcast"),
          (S(_input, _TARGETS, 2), TypeError, "weight must be a tensor")],
-        oracle=f"nn.functional.{_function.__name__}", **FUNCTIONAL,
+        oracle=_peer, **FUNCTIONAL,
     )  # fmt: skip

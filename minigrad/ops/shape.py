@@ -448,11 +448,12 @@ def _as_strided(x, base_size, base_stride, size, stride, offset):
 
 
 def _add_strided(x, base_size, base_stride, size, stride, offset):
-    """The transpose of as_strided: x added up where its elements came from."""
+    """The transpose of as_strided: x added up where its elements came from; several may have come from one place."""
     flat, whole, start = _laid_out(np.zeros_like(x, shape=base_size), base_size, base_stride)
-    part = _strided(flat, size, stride, start + offset)
-    lone = tuple(slice(0, 1) if t == 0 else slice(None) for t in stride)      # expanded dimensions share memory
-    part[lone] += _sum_to(x, part[lone].shape)
+    places = start + offset
+    for k, (n, t) in enumerate(zip(size, stride)):
+        places = places + np.arange(n, like=x).reshape((n,) + (1,) * (len(size) - k - 1)) * t
+    np.add.at(flat, places, x)
     return whole.copy()
 
 

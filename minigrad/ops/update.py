@@ -14,6 +14,8 @@ import math
 
 import numpy as np
 
+from minigrad import kernels
+
 # Elements of a block: five float32 arrays (Adam's) fill a third of a megabyte, and second-level caches are larger.
 _BLOCK = 16384
 
@@ -56,6 +58,8 @@ def sgd_step(p, g, buffer, lr, momentum=0.0, dampening=0.0, nesterov=False, weig
 
     Sutskever, Martens, Dahl, Hinton (2013), with the learning rate outside the buffer.
     """
+    if kernels.sgd_step(p, g, buffer, lr, momentum, dampening, nesterov, weight_decay):
+        return
     if weight_decay:
         g += p * weight_decay
     if buffer is not None:
@@ -83,6 +87,9 @@ def adam_step(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
     t = `step`, counted from 1. eps is added before the correction of the bias, as the efficient form at the end of
     section 2 of Kingma and Ba (2015) has it; today's PyTorch adds it after.
     """
+    rate = lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+    if kernels.adam_step(p, g, m, v, rate, beta1, beta2, eps, weight_decay):
+        return
     if weight_decay:
         g = g + p * weight_decay
     t = g * (1 - beta1)
@@ -95,7 +102,7 @@ def adam_step(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
     np.sqrt(v, out=t)
     t += eps
     np.divide(m, t, out=t)
-    t *= lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+    t *= rate
     p -= t
 
 

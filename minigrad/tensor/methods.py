@@ -3,25 +3,34 @@
 The arithmetic is installed from the table of operations; this is the rest.
 """
 
+import copy
+
 import numpy as np
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
 from minigrad.ops import elementwise
-from minigrad.tensor import printing, types
-from minigrad.tensor.creation import as_size
-
+from minigrad.tensor import facts, memory, printing, types
+from minigrad.tensor.storage import check_async
+from minigrad.tensor.types import size_of_shape
 
 # ---------------------------------------------------------------- size and memory
 
+
 def size(self, dim=None):
     """size(dim=None): the Size, or the size of one dimension."""
-    shape = as_size(array_of(self).shape)
-    if dim is None:
-        return shape
-    if not -len(shape) <= dim < len(shape):
-        raise RuntimeError(f"size: dim must be from {-len(shape)} to {len(shape) - 1} for size {tuple(shape)}, got {dim}")
-    return shape[dim]
+    shape = array_of(self).shape
+    return size_of_shape(shape) if dim is None else _of_dimension("size", shape, shape, dim)
+
+
+def _of_dimension(name, shape, numbers, dim):
+    ndim = 0 if shape == memory.NO_ELEMENTS else len(shape)
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"{name}: dim must be an int, got {type(dim).__name__}")
+    if not -ndim <= dim < ndim:
+        raise RuntimeError(f"{name}: dim must be from {-ndim} to {ndim - 1} for size {tuple(shape[:ndim])}, got {dim}"
+                           if ndim else f"{name}: a tensor with no elements has no dimension {dim}")  # fmt: skip
+    return numbers[dim]
 
 
 def dim(self):
@@ -30,16 +39,11 @@ def dim(self):
     return array.ndim if array.size else 0
 
 
-def numel(self):
-    """numel(): number of elements."""
-    return int(array_of(self).size)
-
-
 def stride(self, dim=None):
     """stride(dim=None): steps in memory from one element to the next along each dimension, in elements."""
     array = array_of(self)
-    strides = tuple(s // array.itemsize for s in array.strides) if array.size else ()
-    return strides if dim is None else strides[dim]
+    strides = memory.strides_of(array) if array.size else ()
+    return strides if dim is None else _of_dimension("stride", array.shape, strides, dim)
 
 
 def element_size(self):
@@ -49,7 +53,7 @@ def element_size(self):
 
 def data_ptr(self):
     """data_ptr(): address of the first element."""
-    return array_of(self).ctypes.data
+    return memory.address_of(array_of(self))
 
 
 def is_contiguous(self):
@@ -63,8 +67,7 @@ def is_same_size(self, other):
 
 
 def length(self):
-    shape = as_size(array_of(self).shape)
-    return shape[0] if shape else 0
+    return array_of(self).shape[0]
 
 
 def iterate(self):
@@ -84,7 +87,9 @@ def truth(self):
 def _number(self, kind):
     array = array_of(self)
     if array.size != 1:
-        raise TypeError(f"only a tensor with one element can be made a Python {kind.__name__}, this one has {array.size}")
+        raise TypeError(
+            f"only a tensor with one element can be made a Python {kind.__name__}, this one has {array.size}"
+        )
     return kind(array.reshape(-1)[0])
 
 
@@ -103,8 +108,13 @@ def contains(self, value):
 
 # ---------------------------------------------------------------- types
 
-def type_(self, new_type=None, **kwargs):
-    """type(new_type=None): the type's name; or this tensor converted to `new_type` (itself, if it is that already)."""
+
+def type_(self, new_type=None, non_blocking=False, **kwargs):
+    """type(new_type=None): the type's name; or this tensor converted to `new_type` (itself, if it is that already).
+
+    new_type: a class, or a name such as 'torch.DoubleTensor'. non_blocking (once called async) matters on a GPU only.
+    """
+    check_async("type", kwargs)
     if new_type is None:
         return _core.type_name(array_of(self))
     return convert(self, types.class_by_name(new_type))
@@ -119,7 +129,7 @@ def convert(self, cls):
 
 def type_as(self, other):
     """type_as(other): converted to the type of the tensor or Variable `other`."""
-    return convert(self, types.class_by_name(_core.type_name(array_of(other)).replace(_core.package, "minigrad", 1)))
+    return convert(self, types.class_of(array_of(other)))
 
 
 def cpu(self):
@@ -128,29 +138,25 @@ def cpu(self):
 
 
 def cuda(self, device=None, non_blocking=False, **kwargs):
-    """cuda(device=None): a copy in the GPU's memory."""
+    """cuda(device=None): a copy in the GPU's memory. non_blocking was once called async."""
     from minigrad.cuda import require
 
+    check_async("cuda", kwargs)
     require()
+    return self
 
 
 def new(self, *args):
-    """new(*args): a tensor of the same type, from any arguments of its constructor (a Variable for a Variable)."""
-    cls = types.class_by_name(_core.type_name(array_of(self)).replace(_core.package, "minigrad", 1))
-    made = cls(*args)
-    return made if isinstance(self, Tensor) else Variable(made)
+    """new(*args): a tensor of the same type, from any arguments of its constructor."""
+    return type(self)(*args)
 
 
-# ---------------------------------------------------------------- NumPy and Python
-
-def numpy(self):
-    """numpy(): the NumPy array that shares this tensor's memory."""
-    return self.array
+def is_signed(self):
+    """is_signed(): False for ByteTensor and CharTensor (the era's answer), True for the others."""
+    return array_of(self).itemsize > 1  # those two are the types of one byte
 
 
-def tolist(self):
-    """tolist(): the numbers as nested lists."""
-    return self.array.tolist()
+# ---------------------------------------------------------------- Python
 
 
 def text(self):
@@ -167,7 +173,7 @@ def deepcopy_variable(self, memo):
         raise RuntimeError("deepcopy: only leaf Variables can be copied, this one is the result of "
                            f"{self.grad_fn.name()}; use .detach() or .clone()")  # fmt: skip
     if id(self) not in memo:
-        copied = _core.tensor_from_array(self.data.array.copy())
+        copied = copy.deepcopy(self.data, memo)  # Variables on one storage stay so
         memo[id(self)] = type(self)._copy_of(self, copied) if hasattr(type(self), "_copy_of") else Variable(
             copied, self.requires_grad, self.volatile)  # fmt: skip
     return memo[id(self)]
@@ -186,13 +192,14 @@ def _rebuild_variable(data, requires_grad, is_volatile, hooks):
 
 
 _SHARED = {
-    "size": size, "dim": dim, "ndimension": dim, "numel": numel, "nelement": numel, "stride": stride,
+    "size": size, "dim": dim, "ndimension": dim, "numel": facts.numel, "nelement": facts.numel, "stride": stride,
     "element_size": element_size, "data_ptr": data_ptr, "is_contiguous": is_contiguous, "is_same_size": is_same_size,
-    "shape": property(lambda self: as_size(array_of(self).shape)), "type": type_, "type_as": type_as, "cpu": cpu,
-    "cuda": cuda, "new": new,
+    "shape": property(lambda self: size_of_shape(array_of(self).shape)), "type": type_, "type_as": type_as, "cpu": cpu,
+    "cuda": cuda, "is_signed": is_signed,
 }  # fmt: skip
 for _name, _cls in (("float", "FloatTensor"), ("double", "DoubleTensor"), ("half", "HalfTensor"), ("long", "LongTensor"),
                     ("int", "IntTensor"), ("short", "ShortTensor"), ("char", "CharTensor"), ("byte", "ByteTensor")):  # fmt: skip
+
     def _conversion(self, cls=types.tensor_classes[_cls]):
         return convert(self, cls)
 
@@ -200,14 +207,15 @@ for _name, _cls in (("float", "FloatTensor"), ("double", "DoubleTensor"), ("half
     _SHARED[_name] = _conversion
 
 
-def install_methods():
+def install():
     """Give Tensors and Variables these methods."""
     for cls in (Tensor, Variable):
         for name, function in _SHARED.items():
             _core.install(cls, name, function)
-    _core.install(Tensor, "numpy", numpy)
-    _core.install(Tensor, "tolist", tolist)
+    _core.install(Tensor, "new", new)
     _core.install(Variable, "is_cuda", property(lambda self: not isinstance(array_of(self), np.ndarray)))
     _core.install(Variable, "__deepcopy__", deepcopy_variable)
     _core.install(Variable, "__reduce_ex__", lambda self, protocol: reduce_variable(self))
-    _core.configure(text=text, length=length, iterate=iterate, truth=truth, as_int=as_int, as_float=as_float, contains=contains)
+    _core.configure(
+        text=text, length=length, iterate=iterate, truth=truth, as_int=as_int, as_float=as_float, contains=contains
+    )

@@ -4,14 +4,13 @@ import numpy as np
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
-from minigrad.tensor import discrete, distributions, types
+from minigrad.tensor import discrete, distributions, results
 from minigrad.tensor import random as engine
-from minigrad.tensor.creation import _into, _sizes
+from minigrad.tensor.creation import _dtype, _into, _sizes, checked_out
 
 
 def _fresh(name, sizes, out):
-    dtype = types.default_tensor_type().dtype if out is None else out.array.dtype
-    return np.empty(_sizes(name, sizes), dtype)
+    return np.empty(_sizes(name, sizes), _dtype(name, out))
 
 
 def rand(*sizes, out=None, generator=None):
@@ -21,14 +20,12 @@ def rand(*sizes, out=None, generator=None):
 
 def randn(*sizes, out=None, generator=None):
     """randn(*sizes): standard normal numbers, of the default type."""
-    if sizes in (((),), ([],)):
-        return types.default_tensor_type()()
     return _into("randn", out, distributions.normal(_fresh("randn", sizes, out), 0.0, 1.0, generator))
 
 
 def randperm(n, out=None, generator=None):
     """randperm(n): a random permutation of 0, ..., n - 1 as a LongTensor."""
-    return _into("randperm", out, discrete.randperm(n, generator))
+    return _into("randperm", checked_out("randperm", out), discrete.randperm(n, generator))
 
 
 def normal(means=0.0, std=1.0, mean=None, out=None, generator=None):
@@ -38,17 +35,21 @@ def normal(means=0.0, std=1.0, mean=None, out=None, generator=None):
     if not arrays:
         raise TypeError("normal: means or std must be a tensor; for numbers use tensor.normal_(mean, std)")
     if len(arrays) == 2 and arrays[0].size != arrays[1].size:
-        raise RuntimeError(f"normal: means and std must have equally many elements, got {arrays[0].shape} and {arrays[1].shape}")
+        raise RuntimeError(
+            f"normal: means and std must have equally many elements, got {arrays[0].shape} and {arrays[1].shape}"
+        )
     shape = arrays[0].shape
     values = [array_of(a).reshape(shape) if isinstance(a, (Tensor, Variable)) else a for a in (means, std)]
     made = distributions.normal(np.empty(shape, arrays[0].dtype), *values, generator)
-    return _core.like(means if isinstance(means, (Tensor, Variable)) else std, made) if out is None else _into("normal", out, made)
+    made = _core.like(means if isinstance(means, (Tensor, Variable)) else std, made)
+    return made if out is None else results.into("normal", out, made)
 
 
 def bernoulli(p, out=None, generator=None):
     """bernoulli(p): 1 with probability p[k] at element k, else 0, of the type of p."""
     made = discrete.bernoulli(np.empty(array_of(p).shape, array_of(p).dtype), array_of(p), generator)
-    return _core.like(p, made) if out is None else _into("bernoulli", out, made)
+    made = _core.like(p, made)
+    return made if out is None else results.into("bernoulli", out, made)
 
 
 def multinomial(input, num_samples=1, replacement=False, out=None, generator=None):
@@ -57,10 +58,12 @@ def multinomial(input, num_samples=1, replacement=False, out=None, generator=Non
     input: (categories) or (rows, categories), not negative; the result has size (num_samples) or (rows, num_samples).
     """
     made = discrete.multinomial(array_of(input), num_samples, replacement, generator)
-    return _core.like(input, made) if out is None else _into("multinomial", out, made)
+    made = _core.like(input, made)
+    return made if out is None else results.into("multinomial", out, made)
 
 
 # ---------------------------------------------------------------- in place
+
 
 def _filled(name, fill):
     """The method `name` that fills a tensor; on a Variable it is recorded like any in-place change."""
@@ -70,7 +73,11 @@ def _filled(name, fill):
             fill(self.array, *args, generator=generator, **kwargs)
             return self
         return _core.call_in_place(
-            name, lambda v: _core.like(v, fill(np.empty_like(array_of(v)), *args, generator=generator, **kwargs)), self, (), {}
+            name,
+            lambda v: _core.like(v, fill(np.empty_like(array_of(v)), *args, generator=generator, **kwargs)),
+            self,
+            (),
+            {},
         )
 
     method.__name__ = f"{name}_"
@@ -130,7 +137,7 @@ def set_rng_state(state):
     engine.set_rng_state(array_of(state))
 
 
-def install_sampling():
+def install():
     """Give Tensors and Variables their random methods."""
     fills = {"uniform": _uniform, "normal": _normal, "random": _random, "bernoulli": _bernoulli, "exponential": _exponential,
              "geometric": _geometric, "cauchy": _cauchy, "log_normal": _log_normal}  # fmt: skip

@@ -4,9 +4,14 @@ A Tensor holds its array in `.array` and never records history. What a type can 
 the table of operations (`minigrad.ops.table`) and from `minigrad.tensor.methods`, on Tensors and Variables alike.
 """
 
+import operator
+
 import numpy as np
 
-from minigrad import _core
+from minigrad import _core, cuda
+from minigrad.ops import elementwise
+from minigrad.tensor import memory, storage
+from minigrad.tensor.memory import NO_ELEMENTS
 
 
 class Size(tuple):
@@ -46,15 +51,24 @@ class Size(tuple):
         return f"{_core.package}.Size([{', '.join(map(str, self))}])"
 
 
-_NO_ELEMENTS = (0,)    # shape of the array behind the tensor with no dimension: the only empty one
+def size_of_shape(shape):
+    """The Size of an array's shape; the shape (0,) stands for no dimension."""
+    return tuple.__new__(Size, () if shape == NO_ELEMENTS else shape)
 
 
-class _Tensor(_core.Tensor):
+class _Printed(type):
+    """Prints a class by the package's name of the moment: torch.FloatTensor while an era script runs."""
+
+    def __repr__(cls):
+        return f"<class '{_core.package}.{cls.__name__}'>"
+
+
+class _Tensor(_core.Tensor, metaclass=_Printed):
     """Constructor and identity of a tensor type.
 
     `X()` no elements; `X(2, 3)` or `X(Size)` uninitialised; `X([1, 2])` the numbers of a (nested) list or tuple, copied;
-    `X(tensor)` of the same type: a view of the same memory; `X(ndarray)`: shares memory if the dtypes are equal, else a
-    converted copy.
+    `X(tensor)` of the same type: a view of the same memory; `X(storage)` of the same type: a 1-D view of it; `X(ndarray)`:
+    shares memory if the dtypes are equal, else a converted copy.
 
     Raises RuntimeError for ragged sequences and elements of the wrong kind, TypeError for anything else.
     """
@@ -64,6 +78,7 @@ class _Tensor(_core.Tensor):
     dtype: np.dtype
     is_cuda = False
     is_sparse = False
+    __array_priority__ = 1000  # NumPy scalars leave the operators to us: np.float64(2) * t keeps the type of t
 
     def __init__(self, *args, **kwargs):
         if kwargs:
@@ -73,11 +88,11 @@ class _Tensor(_core.Tensor):
     @classmethod
     def _construct(cls, args):
         if not args:
-            return np.empty(_NO_ELEMENTS, cls.dtype)
+            return np.empty(NO_ELEMENTS, cls.dtype)
         first = args[0]
         if len(args) == 1:
             if isinstance(first, Size):
-                return np.empty(_checked_size(cls, first) or _NO_ELEMENTS, cls.dtype)
+                return np.empty(_checked_size(cls, first) or NO_ELEMENTS, cls.dtype)
             if isinstance(first, (list, tuple, range)):
                 return cls._from_sequence(first)
             if isinstance(first, _core.Tensor):
@@ -86,7 +101,13 @@ class _Tensor(_core.Tensor):
                                     f"with .type('{_core.package}.{cls.kind}')")  # fmt: skip
                 return first.array[...]
             if isinstance(first, np.ndarray):
-                return _checked_array(first if first.dtype == cls.dtype else first.astype(cls.dtype))
+                return shared_array(cls.kind, first) if first.dtype == cls.dtype else converted_array(cls, first)
+            if storage.is_storage(first):
+                if type(first) is not cls.storage_type():
+                    raise TypeError(
+                        f"{cls.kind}: a storage argument must be a {cls.storage_type().kind}, got a {first.kind}"
+                    )
+                return first.array[...]
             if isinstance(first, _core.Variable):
                 raise TypeError(f"{cls.kind}: expected numbers, sizes or a tensor, got a Variable; take its .data")
         return np.empty(_checked_size(cls, args), cls.dtype)
@@ -98,55 +119,69 @@ class _Tensor(_core.Tensor):
             size.append(len(level))
             if not len(level):
                 if len(size) == 1:
-                    return np.empty(_NO_ELEMENTS, cls.dtype)
+                    return np.empty(NO_ELEMENTS, cls.dtype)
                 raise RuntimeError(f"{cls.kind}: an inner list is empty; tensors have no dimensions of size 0")
             level = level[0]
         try:
             raw = np.array(sequence)
         except ValueError as error:
-            raise RuntimeError(f"{cls.kind}: the nested lists are ragged: expected size {tuple(size)}") from error
+            raise RuntimeError(
+                f"{cls.kind}: {_first_odd(sequence) or f'the nested lists are ragged: expected size {tuple(size)}'}"
+            ) from error
         if raw.dtype.kind not in "biuf":
-            raise RuntimeError(f"{cls.kind}: expected numbers in the list, got {_first_odd(sequence)}")
+            raise RuntimeError(
+                f"{cls.kind}: {_first_odd(sequence) or f'numbers too large for int64 in a list of size {tuple(size)}'}"
+            )
         if raw.dtype.kind == "f" and cls.dtype.kind in "iu":
-            raise RuntimeError(f"{cls.kind}: takes whole numbers, got a float in the list; use a FloatTensor and .long()")
+            raise RuntimeError(
+                f"{cls.kind}: takes whole numbers, got a float in the list; use a FloatTensor and .long()"
+            )
         return raw.astype(cls.dtype)
 
     @classmethod
     def storage_type(cls):
-        raise NotImplementedError(f"{cls.kind}: storages are not there yet")
-
-    def is_signed(self):
-        """False for ByteTensor and CharTensor (the era's answer), True for the others."""
-        return self.kind not in ("ByteTensor", "CharTensor")
+        """The class of this type's storages."""
+        return storage.storage_classes[cls.kind.replace("Tensor", "Storage")]
 
     @property
     def data(self):
         raise RuntimeError("a Tensor has no .data: that is a Variable's tensor. This already is the tensor")
 
     def __reduce__(self):
-        return _rebuild, (type(self), self.array)
+        array = self.array
+        size = array.shape if array.size else ()
+        place = (memory.offset_of(array), size, memory.strides_of(array)) if size else (0, (), ())
+        return _rebuild, (type(self), memory.handle(array), *place)
 
     def __copy__(self):
         return _core.tensor_from_array(self.array[...])
 
-    def __deepcopy__(self, memo):
-        if id(self) not in memo:
-            memo[id(self)] = _core.tensor_from_array(self.array.copy())
-        return memo[id(self)]
+    def __ipow__(self, other):
+        return _core.call_in_place("pow", operator.pow, self, (other,), {})
 
-    def __array__(self, dtype=None, copy=None):
-        array = np.asarray(self.array) if dtype is None else self.array.astype(dtype, copy=False)
-        return array.copy() if copy and array is self.array else array
+    # Variables have none of these in-place operators; there Python makes `x %= y` of `x = x % y`.
+    def __imod__(self, other):
+        return _core.call_in_place("remainder", elementwise.remainder, self, (other,), {})
 
-    def __array_wrap__(self, array, context=None, return_scalar=False):
-        if array.dtype == bool:
-            array = array.view(np.uint8)
-        return array.item() if array.ndim == 0 else _core.tensor_from_array(array)
+    def __iand__(self, other):
+        return _core.call_in_place("bitand", elementwise.bitand, self, (other,), {})
+
+    def __ior__(self, other):
+        return _core.call_in_place("bitor", elementwise.bitor, self, (other,), {})
+
+    def __ixor__(self, other):
+        return _core.call_in_place("bitxor", elementwise.bitxor, self, (other,), {})
+
+    def __ilshift__(self, other):
+        return _core.call_in_place("lshift", elementwise.lshift, self, (other,), {})
+
+    def __irshift__(self, other):
+        return _core.call_in_place("rshift", elementwise.rshift, self, (other,), {})
 
 
-def _rebuild(cls, array):
+def _rebuild(cls, handle, offset, size, stride):
     t = cls.__new__(cls)
-    t.array = array
+    t.array = memory.lay_out(memory.from_handle(handle), offset, size, stride)
     return t
 
 
@@ -155,35 +190,71 @@ def _checked_size(cls, args):
         if isinstance(a, bool) or not isinstance(a, (int, np.integer)):
             raise TypeError(f"{cls.kind}: expected sizes (ints), one list of numbers, a tensor of this type or an ndarray; got "
                             f"({', '.join(type(a).__name__ for a in args)})")  # fmt: skip
-        if a < 1:
-            raise RuntimeError(f"{cls.kind}: sizes must be positive, got {tuple(args)}; a tensor has no dimension of size 0")
+        if a < 1 and tuple(args) != NO_ELEMENTS:
+            raise RuntimeError(
+                f"{cls.kind}: sizes must be positive, got {tuple(args)}; a tensor has no dimension of size 0"
+            )
     return tuple(int(a) for a in args)
 
 
-def _checked_array(array):
-    if array.size == 0 and array.shape != _NO_ELEMENTS:
-        raise RuntimeError(f"an array of shape {array.shape} has no elements; tensors have no dimensions of size 0")
+def shared_array(name, array):
+    """A view of a caller's NumPy array that a tensor can hold; from now on that memory must not move.
+
+    Raises RuntimeError for arrays that no tensor can look at, TypeError for arrays in another machine's byte order.
+    """
+    _check_shape(name, array)
     if any(s < 0 for s in array.strides):
-        raise RuntimeError("an array with a negative stride (a reversed slice, say) cannot be a tensor; copy it: array.copy()")
-    return array.reshape(1) if array.ndim == 0 else array
+        raise RuntimeError(
+            f"{name}: an array with a negative stride (a reversed slice, say) cannot be a tensor; copy it: array.copy()"
+        )
+    if any(s % array.itemsize for s in array.strides) or not array.flags.aligned:
+        raise RuntimeError(f"{name}: the array's elements do not lie at multiples of their size in memory (a field of a structured "
+                           "array, say); copy it: array.copy()")  # fmt: skip
+    if not array.dtype.isnative:
+        raise TypeError(f"{name}: the array is in another machine's byte order ({array.dtype.str}); convert it: "
+                        "array.astype(array.dtype.newbyteorder('='))")  # fmt: skip
+    return memory.export(np.asarray(array)[...].reshape(array.shape or (1,)))
+
+
+def converted_array(cls, array):
+    """The numbers of a NumPy array of another dtype, as this type's."""
+    _check_shape(cls.kind, array)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{cls.kind}: expected an array of numbers, got dtype {array.dtype}")
+    return array.astype(cls.dtype, order="C", subok=False).reshape(array.shape or (1,))
+
+
+def _check_shape(name, array):
+    if array.size == 0 and array.shape != NO_ELEMENTS:
+        raise RuntimeError(
+            f"{name}: an array of shape {array.shape} has no elements; tensors have no dimensions of size 0"
+        )
 
 
 def _first_odd(sequence):
+    """A sentence about the first thing in nested lists that is no number, or None."""
     for s in sequence:
-        if isinstance(s, (list, tuple)):
+        if isinstance(s, (list, tuple, range)):
             found = _first_odd(s)
             if found:
                 return found
         elif isinstance(s, (_core.Tensor, _core.Variable)):
-            return f"a {type(s).__name__}; join tensors with {_core.package}.stack or {_core.package}.cat"
-        elif not isinstance(s, (int, float, np.generic)):
-            return f"{s!r} ({type(s).__name__})"
+            return (f"expected numbers in the list, got a {type(s).__name__} of size {tuple(_core.array_of(s).shape)}; join tensors with "
+                    f"{_core.package}.stack or {_core.package}.cat")  # fmt: skip
+        elif not isinstance(s, (int, float, np.generic, np.ndarray)):
+            return f"expected numbers in the list, got {s!r} ({type(s).__name__})"
     return None
 
 
 def _define(kind, dtype):
-    body = {"__slots__": (), "kind": kind, "dtype": np.dtype(dtype), "__doc__": _Tensor.__doc__, "__module__": "minigrad"}
-    cls = type(kind, (_Tensor,), body)
+    body = {
+        "__slots__": (),
+        "kind": kind,
+        "dtype": np.dtype(dtype),
+        "__doc__": _Tensor.__doc__,
+        "__module__": "minigrad",
+    }
+    cls = _Printed(kind, (_Tensor,), body)
     _core.register_tensor_class(np.ndarray, [dtype], cls)
     return cls
 
@@ -196,14 +267,20 @@ IntTensor = _define("IntTensor", np.int32)
 ShortTensor = _define("ShortTensor", np.int16)
 CharTensor = _define("CharTensor", np.int8)
 ByteTensor = _define("ByteTensor", np.uint8)
-_core.register_tensor_class(np.ndarray, [np.longlong], LongTensor)    # another name of int64 on most machines
+_core.register_tensor_class(np.ndarray, [np.longlong], LongTensor)  # another name of int64 on most machines
 
 tensor_classes = {
     c.kind: c
     for c in (FloatTensor, DoubleTensor, HalfTensor, LongTensor, IntTensor, ShortTensor, CharTensor, ByteTensor)
 }
 
+_by_dtype = {c.dtype: c for c in tensor_classes.values()}
 _default = FloatTensor
+
+
+def class_of(array):
+    """The tensor class of an array's dtype."""
+    return _by_dtype[array.dtype]
 
 
 def default_tensor_type():
@@ -222,13 +299,15 @@ def set_default_tensor_type(name):
 
 def class_by_name(name):
     """The tensor class of a name: 'torch.FloatTensor', 'minigrad.FloatTensor', or the class itself."""
-    if isinstance(name, type) and issubclass(name, _core.Tensor):
+    if name in tensor_classes.values():
         return name
+    if name in cuda.tensor_types.values():
+        return name.on_cpu()
     if isinstance(name, str):
         parts = name.split(".")
         if parts[0] in ("torch", "minigrad") and parts[-1] in tensor_classes and len(parts) == 2:
             return tensor_classes[parts[-1]]
-        if parts[0] in ("torch", "minigrad") and parts[1:2] == ["cuda"]:
-            raise RuntimeError(f"{name}: CUDA tensors need a GPU and CuPy, and there is none here")
+        if parts[0] in ("torch", "minigrad") and parts[1:2] == ["cuda"] and parts[2] in cuda.tensor_types:
+            return cuda.tensor_types[parts[2]].on_cpu()
     names = ", ".join(f"{_core.package}.{n}" for n in tensor_classes)
     raise TypeError(f"expected a tensor type ({names}), got {name!r}")

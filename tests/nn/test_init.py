@@ -99,10 +99,18 @@ def test_sparse(wrap, rows, sparsity):
 
 @pytest.mark.parametrize(
     ("name", "param", "gain"),
-    [("linear", None, 1), ("sigmoid", None, 1), ("conv2d", None, 1), ("conv_transpose1d", None, 1), ("tanh", None, 5 / 3),
-     ("relu", None, math.sqrt(2)), ("leaky_relu", None, math.sqrt(2 / (1 + 1e-4))), ("leaky_relu", 1, 1.0),
-     ("leaky_relu", 0, math.sqrt(2))],
-)  # fmt: skip
+    [
+        ("linear", None, 1),
+        ("sigmoid", None, 1),
+        ("conv2d", None, 1),
+        ("conv_transpose1d", None, 1),
+        ("tanh", None, 5 / 3),
+        ("relu", None, math.sqrt(2)),
+        ("leaky_relu", None, math.sqrt(2 / (1 + 1e-4))),
+        ("leaky_relu", 1, 1.0),
+        ("leaky_relu", 0, math.sqrt(2)),
+    ],
+)
 def test_gain(name, param, gain):
     assert init.calculate_gain(name, param) == pytest.approx(gain, rel=1e-15)
 

@@ -180,7 +180,8 @@ def test_blocks_change_nothing(name):
             optimizer.step()
         pieces[k : k + 50] = part.data.numpy()
     np.testing.assert_array_equal(whole, pieces)
-    np.testing.assert_array_equal(whole, turned)
+    # What is not contiguous goes through NumPy, which rounds a product before it adds; the kernels need not.
+    np.testing.assert_allclose(whole, turned, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", STATE)

@@ -1,0 +1,79 @@
+/* Memory that the recurrent kernels give back to themselves.
+ *
+ * glibc returns every block above some hundred KiB to the system when it is freed, and the page faults of a fresh one
+ * cost more than many a kernel's arithmetic. So blocks given back are kept for the next call, up to MG_KEPT_BYTES in all;
+ * beyond that the ones that have lain longest are freed. Small blocks are left to malloc. Not thread-safe: take and give
+ * with the interpreter's lock held.
+ */
+#ifndef MG_BLOCKS_H
+#define MG_BLOCKS_H
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MG_KEPT_BYTES ((size_t)64 << 20)
+#define MG_KEPT_BLOCKS 32
+#define MG_SMALL_BLOCK ((size_t)64 << 10)
+#define MG_BLOCK_ALIGNMENT 64
+
+/* Lies before the memory it describes. */
+typedef struct {
+    size_t bytes;
+    void *start;
+} mg_block;
+
+static struct {
+    mg_block *blocks[MG_KEPT_BLOCKS]; /* the one given back last is last */
+    int count;
+    size_t bytes;
+} mg_kept;
+
+static mg_block *mg_unkeep(int index)
+{
+    mg_block *block = mg_kept.blocks[index];
+    mg_kept.count--;
+    mg_kept.bytes -= block->bytes;
+    memmove(mg_kept.blocks + index, mg_kept.blocks + index + 1, (size_t)(mg_kept.count - index) * sizeof(mg_block *));
+    return block;
+}
+
+/* Memory for `bytes` bytes, aligned to MG_BLOCK_ALIGNMENT and with any content; NULL if there is none. A kept block
+ * serves if at most an eighth of it would lie idle. */
+static void *mg_take(size_t bytes)
+{
+    int best = -1;
+    for (int i = mg_kept.count - 1; bytes > MG_SMALL_BLOCK && i >= 0; i--) {
+        size_t size = mg_kept.blocks[i]->bytes;
+        if (size >= bytes && size - bytes <= size / 8 && (best < 0 || size < mg_kept.blocks[best]->bytes))
+            best = i;
+    }
+    if (best >= 0)
+        return mg_unkeep(best) + 1;
+    if (bytes > SIZE_MAX - MG_BLOCK_ALIGNMENT - sizeof(mg_block))
+        return NULL;
+    void *start = malloc(bytes + MG_BLOCK_ALIGNMENT + sizeof(mg_block));
+    if (start == NULL)
+        return NULL;
+    uintptr_t first = (uintptr_t)start + sizeof(mg_block) + MG_BLOCK_ALIGNMENT - 1;
+    mg_block *block = (mg_block *)(first / MG_BLOCK_ALIGNMENT * MG_BLOCK_ALIGNMENT) - 1;
+    block->bytes = bytes;
+    block->start = start;
+    return block + 1;
+}
+
+/* Gives back what mg_take returned; NULL is ignored. */
+static void mg_give(void *memory)
+{
+    mg_block *block = (mg_block *)memory - 1;
+    if (memory == NULL)
+        return;
+    if (block->bytes <= MG_SMALL_BLOCK || block->bytes > MG_KEPT_BYTES) {
+        free(block->start);
+        return;
+    }
+    while (mg_kept.count == MG_KEPT_BLOCKS || mg_kept.bytes + block->bytes > MG_KEPT_BYTES)
+        free(mg_unkeep(0)->start);
+    mg_kept.blocks[mg_kept.count++] = block;
+    mg_kept.bytes += block->bytes;
+}
+#endif

@@ -1,0 +1,191 @@
+"""Which type has which method, and the function forms of the operations, with their types checked and with `out=`.
+
+The table of operations says for which types a row is made. A method that a type lacks is an AttributeError on a Tensor of
+that type, as if it were not there, and a TypeError in the function form; on a Variable, which is of no fixed type, a
+RuntimeError. Derivative formulas call the operations themselves, so nothing is checked twice in a backward pass.
+"""
+
+import inspect
+from dataclasses import replace
+
+import numpy as np
+
+from minigrad import _core, ops
+from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad.ops.table import FLOATING, INTEGRAL, table
+from minigrad.tensor import results, types
+
+# What a HalfTensor can do: it is for storing numbers, not for computing with them.
+_HALF = {
+    "clone", "contiguous", "copy", "expand", "expand_as", "narrow", "select", "squeeze", "transpose", "unfold", "unsqueeze",
+    "view", "view_as",
+}  # fmt: skip
+_HALF_OPERATORS = (
+    "add radd sub rsub mul rmul truediv rtruediv pow rpow mod matmul neg abs invert and or xor lshift rshift iadd isub imul "
+    "itruediv ipow imod iand ior ixor ilshift irshift"
+).split()
+# Tensors have these in place only.
+_OUT_OF_PLACE_ON_VARIABLES_ONLY = (
+    "index_add index_copy index_fill scatter scatter_add masked_fill masked_scatter"
+).split()  # fmt: skip
+# Random numbers come from `sampling`, not from the table.
+_FLOATING_DRAWS = "uniform_ normal_ exponential_ cauchy_ log_normal_ bernoulli multinomial".split()
+_DRAWS = [*_FLOATING_DRAWS, "random_", "bernoulli_", "geometric_"]
+_TENSORS_ONLY = "numpy tolist storage set_ is_set_to new apply_ map_ map2_ share_memory_ pin_memory".split()
+
+
+class Missing:
+    """An attribute that is not there: reading it is an AttributeError that says what to do instead."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __get__(self, instance, owner):
+        raise AttributeError(self.text)
+
+
+def _kinds(names):
+    known = [c.kind for c in types.tensor_classes.values() if c.dtype.name in names]
+    return f"{', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else known[0]
+
+
+def supported(entry):
+    """Names of the dtypes that an operation is made for."""
+    return (*entry.types, "float16") if entry.name in _HALF else entry.types
+
+
+def _refusal(entry, array):
+    return (f"{entry.name}: not defined for {_core.type_name(array)}, but for {_kinds(supported(entry))}; convert the "
+            "tensor first, for example with .float()")  # fmt: skip
+
+
+def _check(entry):
+    """A function that refuses a first tensor of a type that the operation is not made for."""
+    numbers = frozenset(np.dtype(n).num for n in supported(entry))
+
+    def refuse(tensor):
+        error = TypeError if isinstance(tensor, Tensor) else RuntimeError
+        raise error(_refusal(entry, array_of(tensor)))
+
+    return numbers, refuse
+
+
+def checked(entry):
+    """The row's function for operands that may be of any type."""
+    function = entry.function
+    numbers, refuse = _check(entry)
+    if isinstance(function, Operation) and function.arguments == ("x",) and not function.parameters:
+
+        def call(input):
+            if array_of(input).dtype.num not in numbers:
+                refuse(input)
+            return function(input)
+
+        return call
+
+    def call(*args, **kwargs):
+        for tensor in args[:2]:  # the second, where the first is a number: 2 ** t
+            if isinstance(tensor, (Tensor, Variable)):
+                if array_of(tensor).dtype.num not in numbers:
+                    refuse(tensor)
+                break
+        return function(*args, **kwargs)
+
+    return call
+
+
+def function_form(entry):
+    """The row as a function of the package: with its types checked, and with `out=`."""
+    call = checked(entry)
+    if call.__code__.co_argcount == 1:
+
+        def function(input, *, out=None):
+            return call(input) if out is None else results.into(entry.name, out, call(input))
+
+    else:
+
+        def function(*args, out=None, **kwargs):
+            made = call(*args, **kwargs)
+            return made if out is None else results.into(entry.name, out, made)
+
+    function.__name__ = function.__qualname__ = entry.name
+    function.__module__ = "minigrad"
+    function.__doc__ = entry.doc
+    function.__wrapped__ = entry.function
+    function.__signature__ = _signature(entry.function)
+    return function
+
+
+def _signature(function):
+    out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
+    if isinstance(function, Operation):
+        names = function.arguments + function.parameters
+        parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
+    else:
+        parameters = list(inspect.signature(function).parameters.values())
+    if parameters and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
+        return inspect.Signature([*parameters[:-1], out, parameters[-1]])
+    return inspect.Signature([*parameters, out])
+
+
+def _refuse_operator(name):
+    def operator(self, *operands):
+        raise TypeError(
+            f"{name}: a {type(self).__name__} stores numbers but does not compute; convert it first with .float()"
+        )
+
+    operator.__name__ = f"__{name}__"
+    return operator
+
+
+def _visible(self):
+    """The names that really are there."""
+    return [n for n in object.__dir__(self) if not isinstance(inspect.getattr_static(self, n, None), Missing)]
+
+
+def install():
+    """Take from each type the methods that it lacks; make Variables' methods and operators check their types."""
+    for entry in table.values():
+        if "T" not in entry.levels:
+            continue
+        names = [entry.name] * entry.method + [f"{entry.name}_"] * entry.in_place
+        for cls in types.tensor_classes.values():
+            if cls.dtype.name not in supported(entry):
+                for name in names:
+                    _take(
+                        cls,
+                        name,
+                        f"it is defined for {_kinds(supported(entry))}; convert the tensor first, for example with .float()",
+                    )
+        if not set(FLOATING + INTEGRAL) <= set(entry.types):
+            if entry.method:
+                _core.install(Variable, entry.name, _method(entry))
+            if entry.in_place:
+                _core.install(Variable, f"{entry.name}_", ops.in_place(replace(entry, function=checked(entry))))
+    for cls in types.tensor_classes.values():
+        for name in _OUT_OF_PLACE_ON_VARIABLES_ONLY:
+            _take(cls, name, f"tensors have it in place only, {name}_; clone first to keep the original")
+        for name in _DRAWS:
+            if cls.dtype.name == "float16" or (name in _FLOATING_DRAWS and cls.dtype.name not in FLOATING):
+                _take(
+                    cls,
+                    name,
+                    f"it is defined for {_kinds(FLOATING if name in _FLOATING_DRAWS else FLOATING + INTEGRAL)}",
+                )
+    for name in _HALF_OPERATORS:
+        setattr(types.HalfTensor, f"__{name}__", _refuse_operator(name))
+    for name in _TENSORS_ONLY:
+        _core.install(Variable, name, Missing(f"a Variable has no '{name}'; its tensor has: variable.data.{name}"))
+    for cls in (Tensor, Variable):
+        _core.install(cls, "__dir__", _visible)
+    _core.configure(**{name: checked(table[name]) for name in ("pow", "neg", "abs") if name in table})
+
+
+def _take(cls, name, reason):
+    setattr(cls, name, Missing(f"a {cls.kind} has no '{name}': {reason}"))
+
+
+def _method(entry):
+    method = checked(entry)
+    method.__name__, method.__doc__ = entry.name, entry.doc
+    return method

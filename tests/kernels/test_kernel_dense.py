@@ -1,0 +1,120 @@
+"""The dense kernels against NumPy's formulas, on every instruction set; what is not theirs is declined, not guessed."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minigrad import kernels
+
+TYPES = {"float32": 2e-5, "float64": 1e-13}
+
+
+@pytest.fixture(params=kernels.available_instruction_sets(), autouse=True)
+def instruction_set(request):
+    before = kernels.instruction_set()
+    kernels.use_instruction_set(request.param)
+    yield request.param
+    kernels.use_instruction_set(before)
+
+
+def close(found, wanted, dtype):
+    assert found.dtype == dtype
+    scale = max(1.0, float(np.abs(wanted).max()))
+    np.testing.assert_allclose(found, wanted, rtol=TYPES[dtype], atol=TYPES[dtype] * scale)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("lead", [(1,), (7,), (2, 3), (4, 1, 5)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 17), (33, 4), (100, 65)])
+def test_linear_and_its_derivatives(rng, dtype, lead, inputs, outputs):
+    x = rng.normal(size=(*lead, inputs)).astype(dtype)
+    w, b = rng.normal(size=(outputs, inputs)).astype(dtype), rng.normal(size=outputs).astype(dtype)
+    g = rng.normal(size=(*lead, outputs)).astype(dtype)
+    wide = [a.astype(np.float64) for a in (x, w, b, g)]
+    close(kernels.linear(x, w, b), wide[0] @ wide[1].T + wide[2], dtype)
+    close(kernels.linear(x, w), wide[0] @ wide[1].T, dtype)
+    close(kernels.linear_input(g, w), wide[3] @ wide[1], dtype)
+    flat = wide[3].reshape(-1, outputs), wide[0].reshape(-1, inputs)
+    close(kernels.linear_weight(g, x), flat[0].T @ flat[1], dtype)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("rows,depth,width", [(1, 1, 1), (5, 100, 200), (33, 7, 1), (64, 65, 66)])
+def test_matmul_takes_transposes(rng, dtype, rows, depth, width):
+    a, b = rng.normal(size=(rows, depth)).astype(dtype), rng.normal(size=(depth, width)).astype(dtype)
+    wanted = a.astype(np.float64) @ b.astype(np.float64)
+    for left in (a, np.asfortranarray(a)):
+        for right in (b, np.asfortranarray(b)):
+            close(kernels.matmul(left, right), wanted, dtype)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 1000])
+def test_squared_error(rng, dtype, n):
+    a, b, g = (rng.normal(size=s).astype(dtype) for s in (n, n, 1))
+    apart = a.astype(np.float64) - b
+    close(kernels.squared_error(a, b, True), np.array([np.mean(apart**2)]), dtype)
+    close(kernels.squared_error(a, b, False), np.array([np.sum(apart**2)]), dtype)
+    close(kernels.scaled_difference(a, b, g, 0.3), apart * g * 0.3, dtype)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("n", [1, 17, 1000])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize(("momentum", "dampening", "nesterov"), [(0, 0, False), (0.9, 0.2, False), (0.9, 0, True)])
+def test_sgd_step(rng, dtype, n, decay, momentum, dampening, nesterov):
+    p, g, buffer = (rng.normal(size=n).astype(dtype) for _ in range(3))
+    P, G, B = (a.astype(np.float64) for a in (p, g, buffer))
+    G = G + decay * P
+    if momentum:
+        B = momentum * B + (1 - dampening) * G
+    step = G if not momentum else G + momentum * B if nesterov else B
+    assert kernels.sgd_step(p, g, buffer if momentum else None, 0.05, momentum, dampening, nesterov, decay)
+    close(p, P - 0.05 * step, dtype)
+    close(g, G, dtype)
+    close(buffer, B, dtype)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adam_step(rng, dtype, decay):
+    p, g, m = (rng.normal(size=100).astype(dtype) for _ in range(3))
+    v = rng.uniform(0.1, 1, 100).astype(dtype)
+    P, G, M, V = (a.astype(np.float64) for a in (p, g, m, v))
+    D = G + decay * P
+    M, V = 0.9 * M + 0.1 * D, 0.99 * V + 0.01 * D * D
+    assert kernels.adam_step(p, g, m, v, 0.05, 0.9, 0.99, 1e-8, decay)
+    close(p, P - 0.05 * M / (np.sqrt(V) + 1e-8), dtype)
+    close(m, M, dtype)
+    close(v, V, dtype)
+    assert np.array_equal(g, G.astype(dtype)), "Adam leaves the gradient alone"
+
+
+def test_other_operands_are_declined():
+    f, d, i = np.ones((2, 3), np.float32), np.ones((2, 3)), np.ones((2, 3), np.int64)
+    cut = np.ones((2, 6), np.float32)[:, ::2]
+    for a, b in ((f, d), (i, i), (cut, f), (f, cut), (f, [1.0]), (None, f), (np.float32(1), f)):
+        assert kernels.linear(a, b) is None
+        assert kernels.linear_input(a, b) is None
+        assert kernels.squared_error(a, b, True) is None
+        assert kernels.scaled_difference(a, b, f[:1, 0].copy(), 1.0) is None
+        assert kernels.sgd_step(a, b, None, 0.1, 0, 0, False, 0) is False
+    assert kernels.matmul(cut, np.ones((3, 2), np.float32)) is None
+    assert kernels.matmul(f, f) is None
+    assert kernels.linear(f, np.ones((4, 2), np.float32)) is None
+    assert kernels.linear(f, np.ones((4, 3), np.float32), np.ones(5, np.float32)) is None
+    fixed = f.copy()
+    fixed.flags.writeable = False
+    assert kernels.sgd_step(fixed, f, None, 0.1, 0, 0, False, 0) is False
+    assert fixed.sum() == 6
+
+
+def test_infinities_and_nans_pass():
+    a = np.array([1.0, math.inf, math.nan], np.float32)
+    b = np.zeros(3, np.float32)
+    assert math.isnan(kernels.squared_error(a, b, False)[0])
+    found = kernels.scaled_difference(a, b, np.ones(1, np.float32), 2.0)
+    assert found[0] == 2
+    assert math.isinf(found[1])
+    assert math.isnan(found[2])
