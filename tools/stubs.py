@@ -40,7 +40,9 @@ def annotation(value):
         return f"tuple[{parts[0]}, ...]" if len(parts) == 1 else "tuple[Any, ...]"
     if isinstance(value, list):
         return "list[Any]"
-    return "None" if value is None else f"builtins.{type(value).__name__}"
+    if value is None:
+        return "None"
+    return f"builtins.{type(value).__name__}" if type(value).__module__ == "builtins" else "Any"
 
 
 def returned(cls, name, method):
