@@ -48,6 +48,8 @@ def annotation(value):
 def returned(cls, name, method):
     """The types that the method was seen to return, or Any where it was never seen to."""
     row = table.get(name)
+    if name.endswith("__"):
+        return "Any"
     if name.endswith("_"):
         return "Self"
     wrap, seen = LEVELS[cls], set()
@@ -93,7 +95,7 @@ def parameters(function):
 def installed(cls):
     """The attributes of `cls` that do not come from the compiled module, by name."""
     kinds = (type(installed), Operation, property)
-    return {n: m for n, m in sorted(vars(cls).items()) if isinstance(m, kinds) and not n.startswith("__")}
+    return {name: method for name, method in sorted(vars(cls).items()) if isinstance(method, kinds)}
 
 
 def expected(text):
