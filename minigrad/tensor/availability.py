@@ -1,7 +1,7 @@
 """Which type has which method, and the function forms of the operations, with their types checked and with `out=`.
 
-The table of operations says for which types a row is made. A method that a type lacks is an AttributeError on a Tensor of
-that type, as if it were not there, and a TypeError in the function form; on a Variable, which is of no fixed type, a
+The table of operations says for which types a row is made. A method that a type lacks is an AttributeError on a Tensor
+of that type, as if it were not there, and a TypeError in the function form; on a Variable, which is of no fixed type, a
 RuntimeError. Derivative formulas call the operations themselves, so nothing is checked twice in a backward pass.
 """
 
@@ -17,11 +17,12 @@ from minigrad.tensor import results, types
 
 # What a HalfTensor can do: it is for storing numbers, not for computing with them.
 _HALF = {
-    "clone", "contiguous", "copy", "expand", "expand_as", "narrow", "select", "squeeze", "transpose", "unfold", "unsqueeze",
-    "view", "view_as",
+    "clone", "contiguous", "copy", "expand", "expand_as", "narrow", "select", "squeeze", "transpose", "unfold",
+    "unsqueeze", "view", "view_as",
 }  # fmt: skip
 _HALF_OPERATORS = (
-    "add radd sub rsub mul rmul truediv rtruediv pow rpow mod matmul neg abs invert and or xor lshift rshift iadd isub imul "
+    "add radd sub rsub mul rmul truediv rtruediv pow rpow mod matmul neg abs invert and or xor lshift rshift "
+    "iadd isub imul "
     "itruediv ipow imod iand ior ixor ilshift irshift"
 ).split()
 # Tensors have these in place only.
@@ -155,7 +156,8 @@ def install():
                     _take(
                         cls,
                         name,
-                        f"it is defined for {_kinds(supported(entry))}; convert the tensor first, for example with .float()",
+                        f"it is defined for {_kinds(supported(entry))}; convert the tensor first, for example with "
+                        f".float()",
                     )
         if not set(FLOATING + INTEGRAL) <= set(entry.types):
             if entry.method:

@@ -1,4 +1,4 @@
-"""Random tensors: the generator's draws (`random`, `distributions`, `discrete`) at the level of Tensors and Variables."""
+"""Random tensors: the generator's draws at the level of Tensors and Variables."""
 
 import numpy as np
 
@@ -139,8 +139,10 @@ def set_rng_state(state):
 
 def install():
     """Give Tensors and Variables their random methods."""
-    fills = {"uniform": _uniform, "normal": _normal, "random": _random, "bernoulli": _bernoulli, "exponential": _exponential,
-             "geometric": _geometric, "cauchy": _cauchy, "log_normal": _log_normal}  # fmt: skip
+    fills = {
+        "uniform": _uniform, "normal": _normal, "random": _random, "bernoulli": _bernoulli, "exponential": _exponential,
+        "geometric": _geometric, "cauchy": _cauchy, "log_normal": _log_normal,
+    }  # fmt: skip
     for cls in (Tensor, Variable):
         for name, fill in fills.items():
             _core.install(cls, f"{name}_", _filled(name, fill))
