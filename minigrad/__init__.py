@@ -22,8 +22,17 @@ from minigrad.tensor.creation import arange, eye, linspace, logspace, ones, ones
 from minigrad.tensor.facts import is_tensor, numel, typename
 from minigrad.tensor.interop import from_dlpack, from_numpy
 from minigrad.tensor.printing import set_printoptions
-from minigrad.tensor.random import Generator, default_generator, fork_rng, initial_seed, manual_seed, set_rng
-from minigrad.tensor.sampling import bernoulli, get_rng_state, multinomial, normal, rand, randn, randperm, set_rng_state
+from minigrad.tensor.random import (
+    Generator,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    set_rng,
+    set_rng_state,
+)
+from minigrad.tensor.sampling import bernoulli, multinomial, normal, rand, randn, randperm
 from minigrad.tensor.storage import is_storage
 from minigrad.tensor.types import Size, set_default_tensor_type
 
@@ -50,6 +59,6 @@ def __getattr__(name):
         return _types.default_tensor_type()
     if name == "Storage":
         return _types.default_tensor_type().storage_type()
-    if name in ("autograd", "cuda", "nn", "optim", "utils"):
+    if name in ("autograd", "cuda", "nn", "optim", "random", "utils"):
         return _importlib.import_module(f"minigrad.{name}")
     raise AttributeError(f"module '{_core.package}' has no attribute '{name}'")

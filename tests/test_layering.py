@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "ops": {"_build", "_core", "kernels"},
     "cuda": ENGINE,
     "tensor": {*ENGINE, "cuda"},
+    "random": {"tensor"},
     "autograd": {*ENGINE, "tensor", "utils.hooks"},
     "serialization": {*ENGINE, "tensor", "autograd"},
     "nn": {*ENGINE, "tensor", "cuda", "autograd", "utils.hooks"},

@@ -5,7 +5,6 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
 from minigrad.tensor import discrete, distributions, results
-from minigrad.tensor import random as engine
 from minigrad.tensor.creation import _dtype, _into, _sizes, checked_out
 
 
@@ -125,16 +124,6 @@ def _cauchy(out, median=0.0, sigma=1.0, generator=None):
 def _log_normal(out, mean=1.0, std=2.0, generator=None):
     """log_normal_(mean=1, std=2): exp of normal numbers."""
     return distributions.log_normal(out, mean, std, generator)
-
-
-def get_rng_state():
-    """The state of the default generator, a ByteTensor; the spare normal number is part of it."""
-    return _core.tensor_from_array(engine.get_rng_state())
-
-
-def set_rng_state(state):
-    """Set the state of the default generator to what get_rng_state returned."""
-    engine.set_rng_state(array_of(state))
 
 
 def install():

@@ -107,7 +107,6 @@ MISSING = {
     ),
     "save": "serialization is a room of its own",
     "load": "serialization is a room of its own",
-    "random": "fork_rng and the generators are in the package itself; the module of that name is not",
     "_grad": "the engine has .grad only",
 }
 # `all` and `any` are defined for masks only; some operations for floating types only.
