@@ -4,8 +4,6 @@ import minigrad as torch
 from minigrad.autograd import Variable
 """
 
-import importlib as _importlib
-
 from minigrad import _core, ops
 from minigrad import autograd as _autograd
 from minigrad._version import __version__
@@ -14,6 +12,7 @@ from minigrad.tensor import availability as _availability
 from minigrad.tensor import interop as _interop
 from minigrad.tensor import memory_methods as _memory_methods
 from minigrad.tensor import methods as _methods
+from minigrad.tensor import random
 from minigrad.tensor import sampling as _sampling
 from minigrad.tensor import storage as _storage
 from minigrad.tensor import types as _types
@@ -35,6 +34,8 @@ from minigrad.tensor.random import (
 from minigrad.tensor.sampling import bernoulli, multinomial, normal, rand, randn, randperm
 from minigrad.tensor.storage import is_storage
 from minigrad.tensor.types import Size, set_default_tensor_type
+from minigrad.torch_names import as_torch
+from minigrad.utils import missing as _missing
 
 _methods.install()
 _memory_methods.install()
@@ -54,11 +55,11 @@ for _entry in ops.table.values():
 del _entry
 
 
-def __getattr__(name):
-    if name == "Tensor":    # whatever set_default_tensor_type last chose
-        return _types.default_tensor_type()
-    if name == "Storage":
-        return _types.default_tensor_type().storage_type()
-    if name in ("autograd", "cuda", "nn", "optim", "random", "utils"):
-        return _importlib.import_module(f"minigrad.{name}")
-    raise AttributeError(f"module '{_core.package}' has no attribute '{name}'")
+__getattr__ = _missing.attribute_error(
+    __name__,
+    modules=("autograd", "backends", "cuda", "nn", "optim", "utils"),
+    computed={  # whatever set_default_tensor_type last chose
+        "Tensor": _types.default_tensor_type,
+        "Storage": lambda: _types.default_tensor_type().storage_type(),
+    },
+)

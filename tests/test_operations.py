@@ -132,7 +132,8 @@ def test_levels_and_types(row, sample, rng):
             else:
                 assert array.size == 1, "a Python number stands for one element"
             # Not bit for bit: the order in which NumPy adds depends on where the array lies in memory.
-            t = t.array if isinstance(t, Tensor) else np.asarray(t, array.dtype).reshape(array.shape)
+            # A Variable's integer keeps its type and wraps around where a Tensor's Python number does not.
+            t = t.array if isinstance(t, Tensor) else np.asarray(t).astype(array.dtype).reshape(array.shape)
             rounding = 8 * np.finfo(array.dtype).eps if array.dtype.kind == "f" else 0
             np.testing.assert_allclose(t, array, rtol=rounding, atol=rounding)
 

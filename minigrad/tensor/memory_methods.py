@@ -178,6 +178,7 @@ def pin_memory(self):
     from minigrad.cuda import require
 
     require()
+    return self
 
 
 def is_pinned(self):

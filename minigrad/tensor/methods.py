@@ -144,6 +144,7 @@ def cuda(self, device=None, non_blocking=False, **kwargs):
 
     check_async("cuda", kwargs)
     require()
+    return self
 
 
 def new(self, *args):
