@@ -196,6 +196,7 @@ class _Storage:
         from minigrad.cuda import require
 
         require()
+        return self
 
     def new(self, *args):
         """new(*args): a storage of the same type, from any arguments of its constructor."""
@@ -215,6 +216,7 @@ class _Storage:
 
         check_async(f"{self.kind}.cuda", kwargs)
         require()
+        return self
 
     def type(self, new_type=None, non_blocking=False, **kwargs):
         """type(new_type=None): the type's name; or this storage converted to `new_type` (itself, if it is that already)."""

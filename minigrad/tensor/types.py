@@ -4,9 +4,11 @@ A Tensor holds its array in `.array` and never records history. What a type can 
 the table of operations (`minigrad.ops.table`) and from `minigrad.tensor.methods`, on Tensors and Variables alike.
 """
 
+import operator
+
 import numpy as np
 
-from minigrad import _core
+from minigrad import _core, cuda
 from minigrad.ops import elementwise
 from minigrad.tensor import memory, storage
 from minigrad.tensor.memory import NO_ELEMENTS
@@ -54,7 +56,14 @@ def size_of_shape(shape):
     return tuple.__new__(Size, () if shape == NO_ELEMENTS else shape)
 
 
-class _Tensor(_core.Tensor):
+class _Printed(type):
+    """Prints a class by the package's name of the moment: torch.FloatTensor while an era script runs."""
+
+    def __repr__(cls):
+        return f"<class '{_core.package}.{cls.__name__}'>"
+
+
+class _Tensor(_core.Tensor, metaclass=_Printed):
     """Constructor and identity of a tensor type.
 
     `X()` no elements; `X(2, 3)` or `X(Size)` uninitialised; `X([1, 2])` the numbers of a (nested) list or tuple, copied;
@@ -146,6 +155,9 @@ class _Tensor(_core.Tensor):
 
     def __copy__(self):
         return _core.tensor_from_array(self.array[...])
+
+    def __ipow__(self, other):
+        return _core.call_in_place("pow", operator.pow, self, (other,), {})
 
     # Variables have none of these in-place operators; there Python makes `x %= y` of `x = x % y`.
     def __imod__(self, other):
@@ -242,7 +254,7 @@ def _define(kind, dtype):
         "__doc__": _Tensor.__doc__,
         "__module__": "minigrad",
     }
-    cls = type(kind, (_Tensor,), body)
+    cls = _Printed(kind, (_Tensor,), body)
     _core.register_tensor_class(np.ndarray, [dtype], cls)
     return cls
 
@@ -289,11 +301,13 @@ def class_by_name(name):
     """The tensor class of a name: 'torch.FloatTensor', 'minigrad.FloatTensor', or the class itself."""
     if name in tensor_classes.values():
         return name
+    if name in cuda.tensor_types.values():
+        return name.on_cpu()
     if isinstance(name, str):
         parts = name.split(".")
         if parts[0] in ("torch", "minigrad") and parts[-1] in tensor_classes and len(parts) == 2:
             return tensor_classes[parts[-1]]
-        if parts[0] in ("torch", "minigrad") and parts[1:2] == ["cuda"]:
-            raise RuntimeError(f"{name}: CUDA tensors need a GPU and CuPy, and there is none here")
+        if parts[0] in ("torch", "minigrad") and parts[1:2] == ["cuda"] and parts[2] in cuda.tensor_types:
+            return cuda.tensor_types[parts[2]].on_cpu()
     names = ", ".join(f"{_core.package}.{n}" for n in tensor_classes)
     raise TypeError(f"expected a tensor type ({names}), got {name!r}")
