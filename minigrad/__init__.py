@@ -7,6 +7,7 @@ from minigrad.autograd import Variable
 from minigrad import _core, ops
 from minigrad import autograd as _autograd
 from minigrad._version import __version__
+from minigrad.ops.threads import get_num_threads, set_num_threads
 from minigrad.tensor import availability as _availability
 from minigrad.tensor import interop as _interop
 from minigrad.tensor import memory_methods as _memory_methods
@@ -16,7 +17,7 @@ from minigrad.tensor import storage as _storage
 from minigrad.tensor import types as _types
 from minigrad.tensor import variables as _variables
 from minigrad.tensor.creation import arange, eye, linspace, logspace, ones, ones_like, range, zeros, zeros_like
-from minigrad.tensor.facts import equal, get_num_threads, is_tensor, numel, set_num_threads, typename
+from minigrad.tensor.facts import is_tensor, numel, typename
 from minigrad.tensor.interop import from_dlpack, from_numpy
 from minigrad.tensor.printing import set_printoptions
 from minigrad.tensor.random import Generator, default_generator, fork_rng, initial_seed, manual_seed, set_rng

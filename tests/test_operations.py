@@ -77,7 +77,8 @@ def test_row_is_complete(row):
 
 
 def test_every_exported_function_has_a_row():
-    exported = {n for n, f in vars(torch).items() if getattr(inspect.unwrap(f), "__module__", "").startswith("minigrad.ops")}
+    written_in = {n: getattr(inspect.unwrap(f), "__module__", "") for n, f in vars(torch).items()}
+    exported = {n for n, m in written_in.items() if m.startswith("minigrad.ops") and m != "minigrad.ops.threads"}
     assert exported, "functions of the table must be found by where they are written"
     assert exported <= set(table), f"exported without a row: {sorted(exported - set(table))}"
 
@@ -131,7 +132,8 @@ def test_levels_and_types(row, sample, rng):
             else:
                 assert array.size == 1, "a Python number stands for one element"
             # Not bit for bit: the order in which NumPy adds depends on where the array lies in memory.
-            t = t.array if isinstance(t, Tensor) else np.asarray(t, array.dtype).reshape(array.shape)
+            # A Variable's integer keeps its type and wraps around where a Tensor's Python number does not.
+            t = t.array if isinstance(t, Tensor) else np.asarray(t).astype(array.dtype).reshape(array.shape)
             rounding = 8 * np.finfo(array.dtype).eps if array.dtype.kind == "f" else 0
             np.testing.assert_allclose(t, array, rtol=rounding, atol=rounding)
 

@@ -7,7 +7,7 @@ from minigrad.autograd.gradcheck import gradgradcheck
 from minigrad.autograd.variable import Variable
 from minigrad.utils import missing
 
-gradcheck = _gradcheck_module    # a module and, called, the function of the same name: the era's import both ways
+gradcheck = _gradcheck_module  # a module and, called, the function of the same name: the era's import both ways
 
 __all__ = ["Function", "Variable", "backward", "grad", "gradcheck", "gradgradcheck"]
 

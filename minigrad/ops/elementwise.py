@@ -132,7 +132,7 @@ _REFUSED_PAIRS = [
     (S(T(3), "2"), TypeError, "expected tensors and numbers"),
 ]
 row("add", add, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True)
-row("sub", sub, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=SIGNED + ("int8",), in_place=True)
+row("sub", sub, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True)
 row("mul", mul, _PAIRS, _REFUSED_PAIRS, types=ALL, in_place=True)
 row(
     "div",
@@ -343,8 +343,8 @@ def lerp(input, end, weight):
     return add(input, weight, sub_pair(end, input))
 
 
-row("addcmul", addcmul, [S(T(3, 4), T(3, 4), T(3, 4)), S(T(3, 4), 2, T(4), T(3, 1))], in_place=True)
-row("addcdiv", addcdiv, [S(T(3, 4), T(3, 4), T(3, 4, low=1)), S(T(3, 4), 2, T(4), T(3, 1, low=1))], in_place=True)
+row("addcmul", addcmul, [S(T(3, 4), T(3, 4), T(3, 4)), S(T(3, 4), 2, T(4), T(3, 1))], types=ALL, in_place=True)
+row("addcdiv", addcdiv, [S(T(3, 4), T(3, 4), T(3, 4, low=1)), S(T(3, 4), 2, T(4), T(3, 1, low=1))], types=ALL, in_place=True)
 row("lerp", lerp, [S(T(3, 4), T(3, 4), 0.3), S(T(2, 3), T(3), 2)], in_place=True)
 
 

@@ -203,6 +203,7 @@ def _I(*values):
     return T(len(values), values=list(values), dtype="int64")
 
 
+_EVERY_SOURCE = "of a place named twice, PyTorch gives the gradient to every source, not only to the one that stays"
 _LONG_ONLY = (TypeError, RuntimeError)
 row(
     "index_select", index_select,
@@ -226,8 +227,8 @@ row(
 )  # fmt: skip
 row(
     "index_copy", index_copy,
-    [S(T(3, 4), 0, _I(2, 0), T(2, 4)), S(T(3, 4), -1, _I(3), T(3, 1)), S(T(4), 0, _I(1, 1), T(2)),
-     S(T(1), 0, _I(0), T(1))],
+    [S(T(3, 4), 0, _I(2, 0), T(2, 4)), S(T(3, 4), -1, _I(3), T(3, 1)),
+     S(T(4), 0, _I(1, 1), T(2)).unlike_torch(_EVERY_SOURCE, agrees=0), S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 0, _I(0, 1), T(2, 3)), RuntimeError, "source must have size (2, 4)")],
     types=ALL, exported=(), in_place=True,
 )  # fmt: skip
@@ -297,7 +298,19 @@ def scatter_add(input, dim, index, source):
     return elements.add(input, index, _element_source("scatter_add", index, source), dim)
 
 
+def _torch_scatter(name):
+    """PyTorch takes a source larger than the index, but has no gradient of it."""
+
+    def peer(torch, x, dim, index, source):
+        if isinstance(source, torch.Tensor):
+            source = source[tuple(slice(0, size) for size in index.shape)]
+        return getattr(torch, name)(x, dim, index, source)
+
+    return peer
+
+
 _GRID = T(2, 3, values=[[0, 1, 1], [2, 0, 1]], dtype="int64")
+_ONCE = T(2, 3, values=[[0, 2, 1], [2, 0, 1]], dtype="int64")  # no place twice along dimension 1
 _ONE_EACH = T(3, 1, values=[[1], [0], [3]], dtype="int64")
 row(
     "gather", gather,
@@ -311,11 +324,13 @@ row(
 )  # fmt: skip
 row(
     "scatter", scatter,
-    [S(T(3, 3), 0, _GRID, T(2, 3)), S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(3, 4), -1, _ONE_EACH, 1),
-     S(T(4), 0, _I(1, 1), T(2)),
+    [S(T(3, 3), 0, _GRID, T(2, 3)).unlike_torch(_EVERY_SOURCE, agrees=0), S(T(3, 3), 1, _ONCE, T(2, 3)),
+     S(T(3, 4), 1, _ONE_EACH, T(3, 2)), S(T(3, 4), -1, _ONE_EACH, 1),
+     S(T(4), 0, _I(1, 1), T(2)).unlike_torch(_EVERY_SOURCE, agrees=0),
      S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 1, _ONE_EACH, T(2, 1)), RuntimeError, "at least as large as index"),
      (S(T(3, 4), 1, _ONE_EACH, [1]), TypeError, "tensor or a number")], types=ALL, exported=(), in_place=True,
+    oracle=_torch_scatter("scatter"),
 )  # fmt: skip
 row(
     "scatter_add", scatter_add,
@@ -323,6 +338,7 @@ row(
      S(T(1), 0, _I(0), T(1))],
     [(S(T(3, 4), 1, _ONE_EACH, T(2, 1)), RuntimeError, "at least as large as index"),
      (S(T(3, 4), 1, _ONE_EACH, 1), TypeError, "source must be a tensor")], types=ALL, exported=(), in_place=True,
+    oracle=_torch_scatter("scatter_add"),
 )  # fmt: skip
 
 
@@ -369,7 +385,8 @@ row(
 )  # fmt: skip
 row(
     "put", put,
-    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True), S(T(3, 4), _I(1, 1), T(2, 1)),
+    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True), S(T(3, 4), _I(1, 1), T(2, 1)).unlike_torch(_EVERY_SOURCE, agrees=0),
+     S(T(3, 4), _I(1, -1), T(2, 1)),
      S(T(1), _I(0), T(1))],
     [(S(T(3, 4), _I(0, 1), T(3)), RuntimeError, "as many elements as index, 2")], types=ALL, exported=(), in_place=True,
 )  # fmt: skip

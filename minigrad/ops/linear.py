@@ -229,6 +229,7 @@ row(
 row(
     "dot", dot, [S(T(4), T(4)), S(T(1), T(1)), S(T(2, 3), T(3, 2)), S(T(1, 4), T(4))],
     [(S(T(3), T(4)), RuntimeError, "the same number of elements, got sizes (3,) and (4,)")], types=ALL,
+    oracle=lambda torch, a, b: torch.dot(a.reshape(-1), b.reshape(-1)),
 )  # fmt: skip
 row(
     "matmul", matmul,
@@ -286,6 +287,18 @@ addbmm = _with_addend(
     "addbmm", "(sum over the batch of bmm(batch1, batch2))", lambda a, b: total(bmm(a, b), 0, False), "batch1, batch2"
 )
 
+
+
+def _torch_with_addend(name):
+    def peer(torch, *args, beta=1, alpha=1):
+        tensors = [a for a in args if isinstance(a, torch.Tensor)]
+        factors = [a for a in args if not isinstance(a, torch.Tensor)]
+        beta, alpha = (*factors, *(beta, alpha)[len(factors) :])
+        return getattr(torch, name)(*tensors, beta=beta, alpha=alpha)
+
+    return peer
+
+
 for _function, _sizes, _operands in [
     (addmm, [(3, 2), (2,), (1, 1)], (T(3, 4), T(4, 2))),
     (addmv, [(3,), (1,)], (T(3, 4), T(4))),
@@ -303,7 +316,7 @@ for _function, _sizes, _operands in [
          (S(T(*_sizes[0]), "2", *_operands), TypeError, "factors (numbers), got str"),
          (S(T(1, dtype="int64"), 0.5, *(T(*o.size, dtype="int64") for o in _operands)), (TypeError, RuntimeError),
           "whole numbers")],
-        types=ALL, in_place=True,
+        types=ALL, in_place=True, oracle=_torch_with_addend(_function.__name__),
     )  # fmt: skip
 
 
@@ -430,4 +443,5 @@ row(
     [(S(T(2, 4), T(2, 4)), RuntimeError, "no dimension of size 3"),
      (S(T(3, 2), T(3, 2), 1), RuntimeError, "dimension 1 must have size 3"),
      (S(T(3), T(2, 3)), RuntimeError, "one size")],
+    oracle=lambda torch, a, b, dim=-1: torch.cross(a, b, dim=tuple(a.shape).index(3) if dim == -1 else dim),
 )  # fmt: skip

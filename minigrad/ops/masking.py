@@ -126,6 +126,7 @@ row(
     [(S(T(3, 4), T(3, 4, dtype="int64")), (TypeError, RuntimeError), "mask must be a ByteTensor"),
      (S(T(3, 4), [1, 0]), TypeError, "got list"),
      (S(T(3, 5), _MASK_ROW), RuntimeError, "do not broadcast")], types=ALL,
+    oracle=lambda torch, x, mask: torch.masked_select(x, mask.bool()),
 )  # fmt: skip
 row(
     "masked_fill", masked_fill,
@@ -133,12 +134,14 @@ row(
     [(S(T(3, 5), _MASK_ROW, 1), RuntimeError, "do not broadcast"),
      (S(T(3, 4), _MASK, "x"), TypeError, "must be a number"),
      (S(T(4, dtype="int64"), _MASK_ROW, 1.5), TypeError, "whole numbers")], types=ALL, exported=(), in_place=True,
+    oracle=lambda torch, x, mask, value: torch.masked_fill(x, mask.bool(), value),
 )  # fmt: skip
 row(
     "masked_scatter", masked_scatter,
     [S(T(3, 4), _MASK, T(5)), S(T(3, 4), _MASK_ROW, T(3, 3)), S(T(1), T(1, values=[1], dtype="uint8"), T(1))],
     [(S(T(3, 4), _MASK, T(4)), RuntimeError, "source has 4 elements, but the mask picks 5"),
      (S(T(3, 5), _MASK_ROW, T(9)), RuntimeError, "does not broadcast")], types=ALL, exported=(), in_place=True,
+    oracle=lambda torch, x, mask, source: torch.masked_scatter(x, mask.bool(), source),
 )  # fmt: skip
 
 
@@ -162,6 +165,8 @@ row(
     "nonzero", nonzero,
     [S(T(3, 4, low=-1, high=1)), S(T(4, values=[0, 1, 0, 2])), S(T(1, values=[0]))], types=ALL, order=0,
     why="its result is a table of indices",
+    # An empty tensor of the era has no columns either.
+    oracle=lambda torch, x: found if len(found := torch.nonzero(x)) else found.reshape(0),
 )  # fmt: skip
 
 
@@ -211,13 +216,15 @@ row(
                    S(T(1, grad=False), T(1))],
     [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"), (S(T(3, 4), 1), TypeError, "src must be a tensor")],
     types=ALL, method=False, exported=(), in_place=True,
+    oracle=lambda torch, x, src, broadcast=True: x.clone().copy_(src),
 )  # fmt: skip
 row(
     "fill", fill, [S(T(3, 4), 2), S(T(1), 3)], [(S(T(3, dtype="int64"), 1.5), TypeError, "whole numbers")],
     types=ALL, order=0, why="the result does not depend on the input", method=False, exported=(), in_place=True,
+    oracle="full_like",
 )  # fmt: skip
 row(
     "zero", zero, [S(T(3, 4)), S(T(1))], types=ALL, order=0, why="the result does not depend on the input",
     method=False,
-    exported=(), in_place=True,
+    exported=(), in_place=True, oracle="zeros_like",
 )  # fmt: skip

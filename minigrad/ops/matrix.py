@@ -253,6 +253,13 @@ def qr(input):
     return _qr_op(input)
 
 
+def _torch_potrf(torch, x, upper=True):
+    """PyTorch shares the gradient out between the triangles; here it goes to the one that is read."""
+    half = x.triu() if upper else x.tril()
+    factor = torch.linalg.cholesky(half + half.mT - torch.diag(half.diagonal()))
+    return factor.mT if upper else factor
+
+
 _WELL = T(3, 3, values=[[2, 0.5, -1], [0.3, 1.5, 0.7], [-0.6, 0.2, 3]])
 _POSITIVE = T(3, 3, values=[[4, 1, 0.5], [1, 3, -0.7], [0.5, -0.7, 2]])
 _NOT_SQUARE = (S(T(2, 3)), RuntimeError, "square matrix, got size (2, 3)")
@@ -265,10 +272,12 @@ row(
     [(S(T(3, 2), T(3, 2)), RuntimeError, "square matrix"),
      (S(T(2, 2), _WELL), RuntimeError, "right sides must have size (3, k)"),
      (S(T(2, 1), T(2, 2, values=[[1, 2], [2, 4]])), RuntimeError, "singular")],
+    oracle=lambda torch, b, a: (torch.linalg.solve(a, b), torch.linalg.lu_factor(a.detach())[0]),
 )  # fmt: skip
 row(
     "potrf", potrf, [S(_POSITIVE), S(_POSITIVE, False), S(T(1, 1, values=[[2.5]]))],
-    [_NOT_SQUARE, (S(T(2, 2, values=[[1, 2], [2, 1]])), RuntimeError, "not positive definite")], oracle=None,
+    [_NOT_SQUARE, (S(T(2, 2, values=[[1, 2], [2, 1]])), RuntimeError, "not positive definite")],
+    oracle=_torch_potrf,
 )  # fmt: skip
 row(
     "qr", qr, [S(_WELL), S(T(4, 2, values=[[1, 2], [0.5, -1], [2, 0.3], [-1, 1]])), S(T(1, 1, values=[[2.5]]))],

@@ -193,15 +193,31 @@ _PAIRED = [
 for _function in (max, min):
     row(
         _function.__name__, _function,
-        [*_PAIRED, S(APART, dim=1, keepdim=True), S(APART, T(3, 4)), S(APART, T(4)), S(T(2, 2), other=T(2, 1))],
+        [*_PAIRED, S(APART, dim=1, keepdim=True), S(APART, T(3, 4, low=-1.93, high=2.11, distinct=True)), S(APART, T(4, low=-1.95, high=2.11, distinct=True)), S(T(2, 2), other=T(2, 1))],
         [NO_SUCH_DIM, BOOL_DIM, _NONE, (S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"),
          (S(T(3, 4), 1, other=T(3, 4)), TypeError, "not both")], types=ALL,
     )  # fmt: skip
-row("median", median, [*_PAIRED, S(APART, True)], [NO_SUCH_DIM, _NONE], types=ALL)
+
+
+def _torch_choice(name, numbers=0):
+    """A bool in the dimension's place is keepdim."""
+
+    def peer(torch, x, *args, **kwargs):
+        given, rest = args[:numbers], args[numbers:]
+        if rest and isinstance(rest[0], bool):
+            rest = (-1, rest[0])
+        return getattr(torch, name)(x, *given, *rest, **kwargs)
+
+    return peer
+
+
+row(
+    "median", median, [*_PAIRED, S(APART, True)], [NO_SUCH_DIM, _NONE], types=ALL, oracle=_torch_choice("median"),
+)  # fmt: skip
 row(
     "mode", mode,
     [S(APART), S(APART, 0), S(APART, -1, True), S(T(4, distinct=True), 0), S(T(1, distinct=True)), S(APART, False)],
-    [NO_SUCH_DIM, _NONE], types=ALL,
+    [NO_SUCH_DIM, _NONE], types=ALL, oracle=_torch_choice("mode"),
 )  # fmt: skip
 row(
     "kthvalue", kthvalue,
@@ -209,6 +225,7 @@ row(
      S(T(1, distinct=True), 1)],
     [(S(T(3, 4), 5), RuntimeError, "k must be from 1 to 4"), (S(T(3, 4), 0), RuntimeError, "k must be from 1 to 4"),
      (S(T(3, 4), 1.0), TypeError, "k must be an int"), (S(T(3, 4), 1, 2), RuntimeError, "dim must be")], types=ALL,
+    oracle=_torch_choice("kthvalue", 1),
 )  # fmt: skip
 row(
     "sort", sort,
@@ -223,5 +240,5 @@ row(
      S(T(4, distinct=True), 2), S(T(1, distinct=True), 1)],
     [(S(T(3, 4), 5), RuntimeError, "k must be from 1 to 4"),
      (S(T(3, 4), 4, True), TypeError, "dim must be an int, got bool")],
-    types=ALL,
+    types=ALL, oracle=lambda torch, x, k, dim=-1, largest=True, sorted=True: torch.topk(x, k, dim, largest, True),
 )  # fmt: skip

@@ -10,7 +10,7 @@ A sample is a call with `T(...)` in place of tensors; `Sample.build` draws the n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ class T:
     def build(self, rng: np.random.Generator, dtype: str) -> np.ndarray:
         kind = np.dtype(self.dtype or dtype)
         if self.values is not None:
-            return np.array(self.values, kind)
+            return np.array(np.abs(self.values) if kind.kind == "u" else self.values).astype(kind)
         count = int(np.prod(self.size))
         if kind.kind in "iu":
             low = max(0, int(self.low)) if kind.kind == "u" else int(self.low)
@@ -55,6 +55,13 @@ class Sample:
 
     args: tuple
     kwargs: dict = field(default_factory=dict)
+    differs: str = ""
+    agrees: int = -1
+
+    def unlike_torch(self, why: str, agrees: int = -1) -> Sample:
+        """This call where today's PyTorch answers otherwise, and why. agrees: 0 if its values are the same, 1 if its
+        first derivatives are too."""
+        return replace(self, differs=why, agrees=agrees)
 
     def build(self, rng, wrap: Callable[[np.ndarray, T], Any], dtype="float64") -> tuple[list, dict]:
         """The call's arguments with every T replaced by `wrap(numbers, T)`; lists of T stay lists."""

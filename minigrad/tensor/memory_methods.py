@@ -6,6 +6,7 @@ import numpy as np
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
+from minigrad.ops import shape
 from minigrad.ops.indexing import check_number
 from minigrad.tensor import memory, storage
 from minigrad.tensor.memory import NO_ELEMENTS
@@ -128,6 +129,28 @@ def _placed(source, offset, size, stride):
     return memory.lay_out(source.array, int(offset), size, stride)
 
 
+def _in_place(operation):
+    """The in-place form of a view: the tensor itself takes the view's geometry, and with a history its derivative."""
+    name = f"{operation.__name__}_"
+
+    def method(self, *args, **kwargs):
+        if isinstance(self, Tensor):
+            self.array = operation(self, *args, **kwargs).array
+            return self
+        if not self.volatile:
+            _core.check_leaf(self, operation.__name__)
+        result = operation(self, *args, **kwargs)
+        self.data.array = array_of(result)
+        return _core.changed(self, result)
+
+    method.__name__ = name
+    method.__doc__ = f"In-place form of `{operation.__name__}`: the numbers stay where they are, this tensor sees them differently."
+    return method
+
+
+transpose_, t_, squeeze_, unsqueeze_ = map(_in_place, (shape.transpose, shape.t, shape.squeeze, shape.unsqueeze))
+
+
 # ---------------------------------------------------------------- kinds of memory
 
 
@@ -218,7 +241,9 @@ def _beside(name, self, other):
 
 def install():
     """Give Tensors these methods, and Variables those that make sense with a history."""
-    for function in (resize_, resize_as_, storage_offset, is_shared, is_pinned, get_device):
+    for function in (
+        resize_, resize_as_, transpose_, t_, squeeze_, unsqueeze_, storage_offset, is_shared, is_pinned, get_device,
+    ):  # fmt: skip
         for cls in (Tensor, Variable):
             _core.install(cls, function.__name__, function)
     for name, function in {

@@ -195,7 +195,7 @@ _SHARED = {
     "size": size, "dim": dim, "ndimension": dim, "numel": facts.numel, "nelement": facts.numel, "stride": stride,
     "element_size": element_size, "data_ptr": data_ptr, "is_contiguous": is_contiguous, "is_same_size": is_same_size,
     "shape": property(lambda self: size_of_shape(array_of(self).shape)), "type": type_, "type_as": type_as, "cpu": cpu,
-    "cuda": cuda, "is_signed": is_signed, "equal": facts.equal,
+    "cuda": cuda, "is_signed": is_signed,
 }  # fmt: skip
 for _name, _cls in (("float", "FloatTensor"), ("double", "DoubleTensor"), ("half", "HalfTensor"), ("long", "LongTensor"),
                     ("int", "IntTensor"), ("short", "ShortTensor"), ("char", "CharTensor"), ("byte", "ByteTensor")):  # fmt: skip

@@ -124,7 +124,7 @@ def test_data_is_assignable_and_may_change_type():
 
 @pytest.mark.parametrize("value", [None, 3, np.ones(2), Variable(torch.ones(2))])
 def test_data_must_stay_a_tensor(value):
-    with pytest.raises(TypeError, match="Variable.data must be a Tensor"):
+    with pytest.raises(TypeError, match=r"Variable\.data must be a Tensor"):
         leaf(1).data = value
 
 
@@ -320,13 +320,20 @@ def test_numpy_numbers_are_numbers_on_either_side(number):
 
 
 def test_types_must_agree():
-    with pytest.raises(RuntimeError, match=r"Expected object of type minigrad.DoubleTensor but found type minigrad.FloatTensor"):
+    with pytest.raises(
+        RuntimeError, match=r"Expected object of type minigrad.DoubleTensor but found type minigrad.FloatTensor"
+    ):
         leaf(1) + Variable(torch.ones(1))
 
 
 def test_reflected_operators():
     v = leaf(2, 4)
-    for out, wanted, grad in [(1 - v, [-1, -3], [-1, -1]), (8 / v, [4, 2], [-2, -0.5]), (1 + v, [3, 5], [1, 1]), (3 * v, [6, 12], [3, 3])]:
+    for out, wanted, grad in [
+        (1 - v, [-1, -3], [-1, -1]),
+        (8 / v, [4, 2], [-2, -0.5]),
+        (1 + v, [3, 5], [1, 1]),
+        (3 * v, [6, 12], [3, 3]),
+    ]:
         v.grad = None
         assert out.data.tolist() == wanted
         out.backward(double(1, 1))
@@ -453,14 +460,14 @@ def test_nodes_are_named_after_their_operations():
 
 def test_named_nodes_still_work_and_go_away():
     x = leaf(1, 2)
-    for _ in range(300):        # more than the nodes kept for reuse
+    for _ in range(300):  # more than the nodes kept for reuse
         y = (x * 2).tanh()
         assert name_of(y) == "TanhBackward"
         assert type(y.grad_fn.next_functions[0][0]).__name__ == "MulBackward0"
         x.grad = None
         y.backward(double(1, 1))
         assert np.allclose(x.grad.data.numpy(), 2 * (1 - np.tanh([2, 4]) ** 2))
-    plain = x * x      # a node in reused memory has its own type again
+    plain = x * x  # a node in reused memory has its own type again
     assert name_of(plain) == "MulBackward1"
     gc.collect()
     kinds = [type(o).__name__ for o in gc.get_objects()]
