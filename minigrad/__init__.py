@@ -57,7 +57,12 @@ del _entry
 
 __getattr__ = _missing.attribute_error(
     __name__,
-    modules=("autograd", "backends", "cuda", "nn", "optim", "utils"),
+    modules={
+        **{name: f"minigrad.{name}" for name in ("autograd", "backends", "cuda", "nn", "optim", "serialization", "utils")},
+        "random": "minigrad.tensor.random",
+        "save": "minigrad.serialization",
+        "load": "minigrad.serialization",
+    },
     computed={  # whatever set_default_tensor_type last chose
         "Tensor": _types.default_tensor_type,
         "Storage": lambda: _types.default_tensor_type().storage_type(),
