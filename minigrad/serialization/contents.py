@@ -363,8 +363,8 @@ class PlainPolicy(Policy):
                 "them can be loaded: save model.state_dict()"
             )
         raise refuse(
-            f"the file holds a {module}.{name}, and making it runs code that plain load does not run. If you know where "
-            "the file comes from, define or import that class and name it, load(f, trust=[TheClass]), or allow "
+            f"the file holds a {module}.{name}, and making it runs code that plain load does not run. If you know "
+            "where the file comes from, define or import that class and name it, load(f, trust=[TheClass]), or allow "
             "everything, load(f, trust=True)"
         )
 
