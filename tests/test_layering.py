@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "cuda": {*ENGINE, "utils.missing"},
     "tensor": {*ENGINE, "cuda"},
     "autograd": {*ENGINE, "tensor", "utils.hooks", "utils.missing"},
-    "serialization": {*ENGINE, "tensor", "autograd"},
+    "serialization": {*ENGINE, "tensor", "autograd", "nn", "cuda"},
     "nn": {*ENGINE, "tensor", "cuda", "autograd", "utils.hooks", "utils.missing"},
     "optim": {*ENGINE, "tensor", "autograd", "nn", "utils.missing"},
     "testing": {*ENGINE, "tensor", "autograd", "nn"},

@@ -77,19 +77,23 @@ def printed(module_name):
     return module_name.replace("minigrad", _core.package, 1)
 
 
-def attribute_error(module_name, modules=(), computed=None):
+def attribute_error(module_name, modules=None, computed=None):
     """A `__getattr__` for the module of this name.
 
-    modules: names of modules in it that are imported when they are first asked for. computed: functions of no argument
-    that give the value of a name anew each time.
+    modules: names that come from a module which is imported when the first of them is asked for: {name: module}, where
+    a module stands for itself by its own name ({"data": "minigrad.utils.data"}). computed: functions of no argument that
+    give the value of a name anew each time.
     """
-    computed = computed or {}
+    modules, computed = modules or {}, computed or {}
 
     def __getattr__(name):
         if name in computed:
             return computed[name]()
         if name in modules:
-            return importlib.import_module(f"{module_name}.{name}")
+            module = importlib.import_module(modules[name])
+            value = module if modules[name].endswith(f".{name}") else getattr(module, name)
+            setattr(sys.modules[module_name], name, value)
+            return value
         module = sys.modules[module_name]
         if name.startswith("__"):  # the import system and copy ask for such names, and do without
             raise AttributeError(f"module '{printed(module_name)}' has no attribute '{name}'")
