@@ -17,8 +17,8 @@ from minigrad.tensor import results, types
 
 # What a HalfTensor can do: it is for storing numbers, not for computing with them.
 _HALF = {
-    "clone", "contiguous", "copy", "expand", "expand_as", "narrow", "select", "squeeze", "transpose", "unfold",
-    "unsqueeze", "view", "view_as",
+    "clone", "contiguous", "copy", "expand", "expand_as", "fill", "narrow", "select", "squeeze", "transpose", "unfold",
+    "unsqueeze", "view", "view_as", "zero",
 }  # fmt: skip
 _HALF_OPERATORS = (
     "add radd sub rsub mul rmul truediv rtruediv pow rpow mod matmul neg abs invert and or xor lshift rshift "
