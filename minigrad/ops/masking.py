@@ -125,7 +125,7 @@ row(
     [S(T(3, 4), _MASK), S(T(3, 4), _MASK_ROW), S(T(4), _MASK), S(T(1), T(1, values=[1], dtype="uint8"))],
     [(S(T(3, 4), T(3, 4, dtype="int64")), (TypeError, RuntimeError), "mask must be a ByteTensor"),
      (S(T(3, 4), [1, 0]), TypeError, "got list"),
-     (S(T(3, 5), _MASK_ROW), RuntimeError, "do not broadcast")], types=ALL,
+     (S(T(3, 5), _MASK_ROW), RuntimeError, "do not broadcast")], types=ALL, pointwise=True,
     oracle=lambda torch, x, mask: torch.masked_select(x, mask.bool()),
 )  # fmt: skip
 row(
