@@ -40,6 +40,8 @@ cdef class Operation:
     cdef readonly int outputs
     cdef readonly bint view, broadcast, number, variadic
     cdef readonly dict formulas
+    cdef readonly str doc              # what it computes, for help() and the reference page
+    cdef public unsigned long long accepted    # NumPy type numbers it is made for, as bits; 0 stands for all
     cdef readonly object joint
     cdef readonly long index_mask      # arguments that are indices or masks: their type need not match
     cdef readonly long constant_outputs

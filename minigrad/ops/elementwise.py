@@ -16,8 +16,21 @@ from minigrad.ops.shape import reshape
 from minigrad.ops.table import ALL, INTEGRAL, SIGNED, S, T, row
 
 
-def _flat_fallback(operation, args, error):
+def refuse_number(operation, args, error):
+    """Explain that a number among the arguments does not fit the type of the integer tensor."""
+    dtype = next(array_of(a).dtype for a in args if isinstance(a, (Tensor, Variable)))
+    limits = np.iinfo(dtype)
+    number = next(a for a in args if isinstance(a, int) and not limits.min <= a <= limits.max)
+    raise RuntimeError(
+        f"{operation.name}: {number} does not fit elements of {dtype}, which go from {limits.min} to {limits.max}; convert "
+        "the tensor first, for example with .long()"
+    ) from error
+
+
+def flat_fallback(operation, args, error):
     """Sizes that do not broadcast but have equal element counts are processed flat, with a warning: the era's rule."""
+    if isinstance(error, OverflowError):
+        refuse_number(operation, args, error)
     tensors = [a for a in args if isinstance(a, (Tensor, Variable))]
     sizes = [tuple(array_of(a).shape) for a in tensors]
     if not isinstance(error, ValueError) or len(sizes) < 2:
@@ -36,14 +49,45 @@ def _flat_fallback(operation, args, error):
     return operation(*(reshape(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args))
 
 
-def _pointwise(name, forward, arguments="a b", parameters="", **derivatives):
-    return Operation(
-        name, forward, arguments, parameters, derivatives=derivatives, broadcast=True, rescue=_flat_fallback
-    )
+# Makes a function silent: infinities and nans are values here, as in the era, and NumPy's warnings of them are not wanted.
+quiet = np.errstate(all="ignore")
 
 
-def _unary(name, forward, x=None, parameters=""):
-    return Operation(name, forward, "x", parameters, derivatives={"x": x} if x else None)
+def plain_number(value):
+    """Python's number for NumPy's: the latter would widen a float32 array it is multiplied with."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+# What the operations below compute: their lines in help() and on the reference page.
+_DOES = {
+    "eq": "1 where a == b, else 0", "ne": "1 where a != b, else 0", "lt": "1 where a < b, else 0",
+    "le": "1 where a <= b, else 0", "gt": "1 where a > b, else 0", "ge": "1 where a >= b, else 0",
+    "add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b (integers: towards 0)", "pow": "a ** b",
+    "max": "the larger of a and b", "min": "the smaller of a and b", "remainder": "a - b * floor(a / b), the sign of b",
+    "fmod": "a - b * trunc(a / b), the sign of a",
+    "neg": "-x", "exp": "e**x", "log": "the natural logarithm of x", "log1p": "log(1 + x), exact near 0", "sqrt": "x**0.5",
+    "rsqrt": "x**-0.5", "reciprocal": "1 / x", "sin": "the sine of x", "cos": "the cosine of x", "tan": "the tangent of x",
+    "asin": "the arc sine of x", "acos": "the arc cosine of x", "atan": "the arc tangent of x",
+    "sinh": "(e**x - e**-x) / 2", "cosh": "(e**x + e**-x) / 2", "tanh": "(e**x - e**-x) / (e**x + e**-x)",
+    "sigmoid": "1 / (1 + e**-x)", "relu": "x where it is positive, else 0", "sign": "-1, 0 or 1 as x is below, at or above 0",
+    "floor": "the largest whole number not above x", "ceil": "the smallest whole number not below x",
+    "round": "the nearest whole number, halves to the even one", "trunc": "x without its fraction",
+    "frac": "the fraction of x, with its sign", "abs": "|x|",
+}  # fmt: skip
+
+
+def _two(name, forward, **options):
+    doc = name in _DOES and f"{name}(a, b): {_DOES[name]}, elementwise; sizes broadcast, one of the two may be a number."
+    return Operation(name, forward, "a b", rescue=flat_fallback, doc=doc or "", **options)
+
+
+def _pointwise(name, forward, **derivatives):
+    return _two(name, forward, derivatives=derivatives, broadcast=True)
+
+
+def _unary(name, forward, x=None):
+    doc = name in _DOES and f"{name}(input): {_DOES[name]}, of each element x; the result has the size of input."
+    return Operation(name, forward, "x", derivatives={"x": x} if x else None, doc=doc or "")
 
 
 # ---------------------------------------------------------------- masks in formulas
@@ -59,7 +103,7 @@ def _compared(function):
 
 
 def _comparison(name, function):
-    return Operation(name, _compared(function), "a b", rescue=_flat_fallback)
+    return _two(name, _compared(function))
 
 
 eq, ne = _comparison("eq", np.equal), _comparison("ne", np.not_equal)
@@ -76,6 +120,7 @@ for _operation in (eq, ne, lt, le, gt, ge):
         order=0,
         why="a comparison is constant almost everywhere",
         in_place=True,
+        pointwise=True,
     )
 
 
@@ -93,7 +138,7 @@ def _divide(a, b):
         return kernels.divide(a, b)
     if np.any(np.equal(b, 0)):
         raise RuntimeError("div: an integer tensor was divided by 0")
-    quotient = np.floor_divide(a, b)      # towards minus infinity; the era's integer division truncates
+    quotient = quiet(np.floor_divide)(a, b)  # towards minus infinity; the era's integer division truncates
     return (quotient + ((quotient < 0) & (np.multiply(quotient, b) != a))).astype(dtype, copy=False)
 
 
@@ -106,6 +151,7 @@ def _with_factor(operation):
     def function(input, value, other=None):
         if other is None:
             return operation(input, value)
+        value = plain_number(value)
         if not isinstance(value, (int, float)):
             raise TypeError(f"{operation.name}: the factor before the tensor must be a number, got {type(value).__name__}")
         return operation(input, mul_pair(other, value))
@@ -130,10 +176,11 @@ _REFUSED_PAIRS = [
     (S(T(3, dtype="float32"), T(3, dtype="float64")), (TypeError, RuntimeError), "Expected object of type"),
     (S(T(3, dtype="int64"), 1.5), TypeError, "whole numbers"),
     (S(T(3), "2"), TypeError, "expected tensors and numbers"),
+    (S(T(3, dtype="uint8"), 300), RuntimeError, "300 does not fit elements of uint8, which go from 0 to 255"),
 ]
-row("add", add, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True)
-row("sub", sub, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True)
-row("mul", mul, _PAIRS, _REFUSED_PAIRS, types=ALL, in_place=True)
+row("add", add, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True, pointwise=True)
+row("sub", sub, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True, pointwise=True)
+row("mul", mul, _PAIRS, _REFUSED_PAIRS, types=ALL, in_place=True, pointwise=True)
 row(
     "div",
     div,
@@ -141,9 +188,14 @@ row(
     _REFUSED_PAIRS,
     types=ALL,
     in_place=True,
+    pointwise=True,
+    oracle=lambda torch, a, b: torch.div(
+        a, b, rounding_mode=None if any(torch.is_tensor(x) and x.is_floating_point() for x in (a, b)) else "trunc"
+    ),
 )
 
-neg = row("neg", _unary("neg", kernels.negative, lambda g: -g), [S(T(3, 4)), S(T(1))], types=SIGNED, in_place=True)
+neg = row("neg", _unary("neg", kernels.negative, lambda g: -g), [S(T(3, 4)), S(T(1))], types=SIGNED, in_place=True,
+          pointwise=True)  # fmt: skip
 
 
 # ---------------------------------------------------------------- powers
@@ -159,67 +211,60 @@ def _is_zero(b, g):
     return keep(g * 0 + 1, b == 0)
 
 
+@quiet
 def _power(a, b):
     if isinstance(b, int) and getattr(a, "dtype", np.dtype(float)).kind in "iu" and b < 0:
         raise RuntimeError(f"pow: an integer tensor cannot be raised to the negative power {b}; convert it to float first")
-    with np.errstate(all="ignore"):
-        return np.power(a, b)
+    return np.power(a, b)
 
 
-pow_pair = _pointwise("pow", _power, a=_power_rule, b=lambda g, a, out: g * out * _log(a))
+pow_pair = _pointwise("pow", _power, a=_power_rule, b=lambda g, a, out: g * out * _log_of_base(a, g))
 
 
-def _log(a):
-    return np.log(a) if isinstance(a, (int, float)) else log(a)
+def _log_of_base(a, g):
+    """log(a), and 0 where a is 0: the derivative of 0**b is 0, and no nan, for b > 0; at b = 0 it is taken as 0."""
+    if isinstance(a, (int, float)):
+        return np.log(a) if a else 0.0
+    return log(a + _is_zero(a, g))
 
 
-def pow(input, exponent):
-    """pow(input, exponent): input ** exponent, elementwise; one of the two may be a number."""
-    return pow_pair(input, exponent)
-
+pow = pow_pair
 
 row(
     "pow",
     pow,
     [S(T(3, 4, low=0.5), 2), S(T(3, 4), 3), S(T(3, 4, low=0.5), -1.5), S(T(3), 0), S(2, T(3, 4)),
      S(T(3, 1, low=0.5), T(4)), S(T(2, 3, low=0.5), T(2, 3))],
-    in_place=True,
+    in_place=True, pointwise=True,
 )  # fmt: skip
 
 
 # ---------------------------------------------------------------- functions of one argument
 
-def _quiet(function):
-    """NumPy's function without its warnings: infinities and nans are values here, as in the era."""
-
-    def forward(x):
-        with np.errstate(all="ignore"):
-            return function(x)
-
-    return forward
-
-
-exp = _unary("exp", _quiet(np.exp), lambda g, out: g * out)
-log = _unary("log", _quiet(np.log), lambda g, x: g / x)
-log1p = _unary("log1p", _quiet(np.log1p), lambda g, x: g / (x + 1))
-sqrt = _unary("sqrt", _quiet(np.sqrt), lambda g, out: g / (out * 2))
-rsqrt = _unary("rsqrt", _quiet(lambda x: 1 / np.sqrt(x)), lambda g, out: g * out**3 * -0.5)
-reciprocal = _unary("reciprocal", _quiet(np.reciprocal), lambda g, out: -g * out * out)
-sin = _unary("sin", _quiet(np.sin), lambda g, x: g * cos(x))
-cos = _unary("cos", _quiet(np.cos), lambda g, x: -g * sin(x))
-tan = _unary("tan", _quiet(np.tan), lambda g, out: g * (out * out + 1))
-asin = _unary("asin", _quiet(np.arcsin), lambda g, x: g * rsqrt(1 - x * x))
-acos = _unary("acos", _quiet(np.arccos), lambda g, x: -g * rsqrt(1 - x * x))
+exp = _unary("exp", quiet(np.exp), lambda g, out: g * out)
+log = _unary("log", quiet(np.log), lambda g, x: g / x)
+log1p = _unary("log1p", quiet(np.log1p), lambda g, x: g / (x + 1))
+sqrt = _unary("sqrt", quiet(np.sqrt), lambda g, out: g / (out * 2))
+rsqrt = _unary("rsqrt", quiet(lambda x: 1 / np.sqrt(x)), lambda g, out: g * out**3 * -0.5)
+reciprocal = _unary("reciprocal", quiet(np.reciprocal), lambda g, out: -g * out * out)
+sin = _unary("sin", quiet(np.sin), lambda g, x: g * cos(x))
+cos = _unary("cos", quiet(np.cos), lambda g, x: -g * sin(x))
+tan = _unary("tan", quiet(np.tan), lambda g, out: g * (out * out + 1))
+asin = _unary("asin", quiet(np.arcsin), lambda g, x: g * rsqrt(1 - x * x))
+acos = _unary("acos", quiet(np.arccos), lambda g, x: -g * rsqrt(1 - x * x))
 atan = _unary("atan", np.arctan, lambda g, x: g / (x * x + 1))
-sinh = _unary("sinh", _quiet(np.sinh), lambda g, x: g * cosh(x))
-cosh = _unary("cosh", _quiet(np.cosh), lambda g, x: g * sinh(x))
+sinh = _unary("sinh", quiet(np.sinh), lambda g, x: g * cosh(x))
+cosh = _unary("cosh", quiet(np.cosh), lambda g, x: g * sinh(x))
 
 for _operation, _low, _high in [
     (exp, -2, 2), (log, 0.3, 3), (log1p, -0.7, 2), (sqrt, 0.3, 3), (rsqrt, 0.3, 3), (reciprocal, 0.3, 3),
     (sin, -3, 3), (cos, -3, 3), (tan, -1, 1), (asin, -0.9, 0.9), (acos, -0.9, 0.9), (atan, -3, 3), (sinh, -2, 2),
     (cosh, -2, 2),
 ]:  # fmt: skip
-    row(_operation.name, _operation, [S(T(3, 4, low=_low, high=_high)), S(T(1, low=_low, high=_high))], in_place=True)
+    row(
+        _operation.name, _operation, [S(T(3, 4, low=_low, high=_high)), S(T(1, low=_low, high=_high))], in_place=True,
+        pointwise=True,
+    )  # fmt: skip
 
 # tanh and sigmoid are everywhere in recurrent networks, so the pass back through them is one kernel, with a derivative
 # of its own.
@@ -238,37 +283,58 @@ tanh = _unary("tanh", kernels.tanh, lambda g, out: tanh_backward(g, out))
 sigmoid = _unary("sigmoid", kernels.sigmoid, lambda g, out: sigmoid_backward(g, out))
 relu = _unary("relu", kernels.relu, lambda g, out: relu_backward(g, out))
 
-row("tanh", tanh, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"))
-row("sigmoid", sigmoid, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"))
+row(
+    "tanh", tanh, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"), pointwise=True
+)
+row(
+    "sigmoid", sigmoid, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"), pointwise=True
+)
 row(
     "relu", relu, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], method=False, exported=("functional",),
-    oracle="nn.functional.relu",
+    oracle="nn.functional.relu", pointwise=True,
 )  # fmt: skip
 
 
 # ---------------------------------------------------------------- pieces that are constant or linear
 
+def _sign(x):
+    """1, 0 or -1; 0 of nan too, in the era and today."""
+    found = np.sign(x)
+    return np.where(found == found, found, 0) if x.dtype.kind == "f" else found
+
+
 def _step(name, function):
     return _unary(name, function, lambda g: g * 0)
 
 
-sign, floor, ceil = _step("sign", np.sign), _step("floor", np.floor), _step("ceil", np.ceil)
+sign, floor, ceil = _step("sign", _sign), _step("floor", np.floor), _step("ceil", np.ceil)
 round, trunc = _step("round", np.rint), _step("trunc", np.trunc)
-frac = _unary("frac", lambda x: x - np.trunc(x), lambda g: g)
+frac = _unary("frac", quiet(lambda x: x - np.trunc(x)), lambda g: g)
 abs = _unary("abs", np.abs, lambda g, x: g * sign(x))
 for _operation, _types in [(sign, ALL), (floor, None), (ceil, None), (round, None), (trunc, None), (frac, None)]:
     row(
         _operation.name, _operation, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], in_place=True,
-        **({"types": _types} if _types else {}),
+        pointwise=True, **({"types": _types} if _types else {}),
     )  # fmt: skip
-row("abs", abs, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], types=SIGNED, in_place=True)
+row(
+    "abs", abs, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], types=SIGNED, in_place=True, pointwise=True
+)
 
 
 def _clip(x, min, max):
     return np.clip(x, min, max)
 
 
-clip = _unary("clamp", _clip, lambda g, x, min, max: keep(g, _inside(x, min, max)), "min max")
+def _refuse_bound(operation, args, error):
+    if isinstance(error, OverflowError):
+        refuse_number(operation, args, error)
+    raise error
+
+
+clip = Operation(
+    "clamp", _clip, "x", "min max", rescue=_refuse_bound,
+    derivatives={"x": lambda g, x, min, max: keep(g, _inside(x, min, max))},
+)  # fmt: skip
 
 
 def _inside(x, min, max):
@@ -281,35 +347,51 @@ def _inside(x, min, max):
 def clamp(input, min=None, max=None):
     """clamp(input, min=None, max=None): each element moved to the nearest number in [min, max].
 
-    Raises RuntimeError if both bounds are missing.
+    Raises RuntimeError if both bounds are missing, TypeError for a float bound of an integer tensor.
     """
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
+    min, max = plain_number(min), plain_number(max)
+    if isinstance(min, float) or isinstance(max, float):
+        if (array_of(input) if isinstance(input, (Tensor, Variable)) else input).dtype.kind in "iu":
+            raise TypeError(
+                f"clamp: bounds of an integer tensor must be whole numbers, got min={min} and max={max}; convert the "
+                "tensor first, for example with .float()"
+            )
     return clip(input, min, max)
+
+
+def _torch_clamp(torch, x, min=None, max=None):
+    """PyTorch makes 255 of a bound -1 for a ByteTensor."""
+    return torch.clamp(x.short(), min, max).byte() if x.dtype == torch.uint8 else torch.clamp(x, min, max)
 
 
 row(
     "clamp", clamp,
     [S(T(3, 4, distinct=True), -1, 1), S(T(3, 4, distinct=True), min=-1), S(T(3, 4, distinct=True), max=1)],
-    [(S(T(3)), RuntimeError, "at least one")], types=ALL, in_place=True,
+    [(S(T(3)), RuntimeError, "at least one"), (S(T(3, dtype="int64"), 0.5), TypeError, "must be whole numbers"),
+     (S(T(3, dtype="uint8"), max=-2), RuntimeError, "-2 does not fit elements of uint8")],
+    types=ALL, in_place=True, pointwise=True, choices={"min": (-1, 0, 1), "max": (0, 1)},
+    oracle=_torch_clamp,
 )  # fmt: skip
+
 
 maximum = _pointwise("max", np.maximum, a=lambda g, a, b: keep(g, a > b), b=lambda g, a, b: keep(g, a <= b))
 minimum = _pointwise("min", np.minimum, a=lambda g, a, b: keep(g, a < b), b=lambda g, a, b: keep(g, a >= b))
 
 
+@quiet
 def _remainder(x, divisor):
     if x.dtype.kind in "iu" and np.any(np.equal(divisor, 0)):
         raise RuntimeError("remainder: an integer tensor was divided by 0")
-    with np.errstate(all="ignore"):
-        return np.remainder(x, divisor)
+    return np.remainder(x, divisor)
 
 
+@quiet
 def _fmod(x, divisor):
     if x.dtype.kind in "iu" and np.any(np.equal(divisor, 0)):
         raise RuntimeError("fmod: an integer tensor was divided by 0")
-    with np.errstate(all="ignore"):
-        return np.fmod(x, divisor)
+    return np.fmod(x, divisor)
 
 
 remainder = _pointwise("remainder", _remainder, a=lambda g: g)
@@ -318,7 +400,7 @@ for _operation in (remainder, fmod):
     row(
         _operation.name, _operation,
         [S(T(3, 4, low=2.2, high=2.8), 2), S(T(3, 4, low=-2.8, high=-2.2), 2), S(T(3, low=3.1, high=3.9), T(3, low=2, high=3, grad=False))],
-        types=ALL, in_place=True,
+        types=ALL, in_place=True, pointwise=True,
     )  # fmt: skip
 
 
@@ -343,9 +425,16 @@ def lerp(input, end, weight):
     return add(input, weight, sub_pair(end, input))
 
 
-row("addcmul", addcmul, [S(T(3, 4), T(3, 4), T(3, 4)), S(T(3, 4), 2, T(4), T(3, 1))], types=ALL, in_place=True)
-row("addcdiv", addcdiv, [S(T(3, 4), T(3, 4), T(3, 4, low=1)), S(T(3, 4), 2, T(4), T(3, 1, low=1))], types=ALL, in_place=True)
-row("lerp", lerp, [S(T(3, 4), T(3, 4), 0.3), S(T(2, 3), T(3), 2)], in_place=True)
+row("addcmul", addcmul, [S(T(3, 4), T(3, 4), T(3, 4)), S(T(3, 4), 2, T(4), T(3, 1))], types=ALL, in_place=True, pointwise=True)
+row(
+    "addcdiv", addcdiv, [S(T(3, 4), T(3, 4), T(3, 4, low=1)), S(T(3, 4), 2, T(4), T(3, 1, low=1))], types=ALL, in_place=True,
+    pointwise=True,
+)  # fmt: skip
+row(
+    "lerp", lerp, [S(T(3, 4), T(3, 4), 0.3), S(T(2, 3), T(3), 2)], in_place=True, pointwise=True,
+    choices={"weight": (0, 0.5, 1, -0.25, 3)},
+    differs={"infinite": "PyTorch starts from the end for a weight of 0.5 or more"},
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- bits
@@ -357,7 +446,7 @@ def _integers(name, function, integer_types=INTEGRAL):
                 raise TypeError(f"{name}: defined for integer tensors only, got {x.dtype}")
         return function(a, b)
 
-    return Operation(name, forward, "a b", rescue=_flat_fallback)
+    return Operation(name, forward, "a b", rescue=flat_fallback)
 
 
 bitand, bitor = _integers("bitand", np.bitwise_and), _integers("bitor", np.bitwise_or)

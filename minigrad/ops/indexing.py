@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of, like
-from minigrad.ops.elementwise import keep
+from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.shape import index as basic_index
 from minigrad.ops.shape import reshape, size_of, sum_to_size, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
@@ -47,6 +47,7 @@ def check_index(name, value, argument="index"):
     return value
 
 
+@quiet
 def add_at(x, where, source):
     """x (changed) with source added at the places `where`; a place named twice gets both."""
     np.add.at(x, where, source)

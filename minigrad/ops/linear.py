@@ -3,13 +3,12 @@
 A derivative of a product is a product again, with one factor transposed.
 """
 
-import math
 
 import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, array_of
-from minigrad.ops.elementwise import add, mul
+from minigrad.ops.elementwise import add, mul, quiet
 from minigrad.ops.reduction import total
 from minigrad.ops.shape import (
     permute_dims,
@@ -22,6 +21,7 @@ from minigrad.ops.shape import (
 )
 from minigrad.ops.table import ALL, S, T, row
 
+_matmul, _inner = quiet(np.matmul), quiet(np.dot)
 _ORDINALS = ("first", "second", "third")
 
 
@@ -60,7 +60,7 @@ def _mm(a, b):
     if a.shape[1] != b.shape[0]:
         _refuse_inner("mm", a, b)
     out = kernels.matmul(a, b)
-    return np.matmul(a, b) if out is None else out
+    return _matmul(a, b) if out is None else out
 
 
 mm_op = Operation(
@@ -76,7 +76,7 @@ def _bmm(a, b):
         raise RuntimeError(f"bmm: sizes {a.shape} and {b.shape} do not fit: batch sizes (dimension 0) must be equal")
     if a.shape[2] != b.shape[1]:
         _refuse_inner("bmm", a, b)
-    return np.matmul(a, b)
+    return _matmul(a, b)
 
 
 _bmm_op = Operation(
@@ -89,7 +89,7 @@ def _batched(a, b):
     if a.shape[-1] != b.shape[-2]:
         _refuse_inner("matmul", a, b)
     try:
-        return np.matmul(a, b)
+        return _matmul(a, b)
     except ValueError as error:
         raise RuntimeError(
             f"matmul: sizes {a.shape} and {b.shape} do not fit: batch dimensions {a.shape[:-2]} and {b.shape[:-2]} "
@@ -109,7 +109,7 @@ def _mv(a, b):
     refuse_dims("mv", (a, 2), (b, 1))
     if a.shape[1] != b.shape[0]:
         _refuse_inner("mv", a, b)
-    return np.matmul(a, b)
+    return _matmul(a, b)
 
 
 _mv_op = Operation(
@@ -119,7 +119,7 @@ _mv_op = Operation(
 
 def _ger(a, b):
     refuse_dims("ger", (a, 1), (b, 1))
-    return a[:, None] * b
+    return kernels.multiply(a[:, None], b)
 
 
 _ger_op = Operation(
@@ -132,7 +132,7 @@ def _dot(a, b):
         raise RuntimeError(
             f"dot: both operands must have the same number of elements, got sizes {a.shape} and {b.shape}"
         )
-    return np.dot(a.reshape(-1), b.reshape(-1)).reshape(1)
+    return _inner(a.reshape(-1), b.reshape(-1)).reshape(1)
 
 
 _dot_op = Operation(
@@ -334,20 +334,20 @@ def _linear(x, weight, bias):
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise RuntimeError(f"linear: bias must have size {weight.shape[:1]} (out_features), got {bias.shape}")
-    out = np.matmul(x, weight.T)
+    out = _matmul(x, weight.T)
     if bias is not None:
-        out += bias
+        kernels.accumulate(out, bias)
     return out
 
 
 def _linear_input(g, weight):
     out = kernels.linear_input(g, weight)
-    return np.matmul(g, weight) if out is None else out
+    return _matmul(g, weight) if out is None else out
 
 
 def _linear_weight(g, x):
     out = kernels.linear_weight(g, x)
-    return np.matmul(g.reshape(-1, g.shape[-1]).T, x.reshape(-1, x.shape[-1])) if out is None else out
+    return _matmul(g.reshape(-1, g.shape[-1]).T, x.reshape(-1, x.shape[-1])) if out is None else out
 
 
 # Three products that are one another's derivatives: of the layer, of its input and of its weight, whatever dimensions lead.

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of
-from minigrad.ops.elementwise import _flat_fallback, cast
+from minigrad.ops.elementwise import flat_fallback, cast
 from minigrad.ops.indexing import check_number, raw
 from minigrad.ops.shape import place, reshape, size_of, sum_to_size
 from minigrad.ops.table import ALL, S, T, row
@@ -64,7 +64,7 @@ def _unused_as_zeros(g, size):
 
 
 _masked_select = Operation(
-    "masked_select", _pick_masked, "x mask", indices="mask", rescue=_flat_fallback,
+    "masked_select", _pick_masked, "x mask", indices="mask", rescue=flat_fallback,
     derivatives={"x": lambda g, mask, x_size: place_masked(g, mask, x_size)},
 )  # fmt: skip
 place_masked = Operation(
@@ -77,7 +77,7 @@ place_masked = Operation(
 )
 _masked_fill = Operation(
     "masked_fill", lambda x, mask, value: np.where(_spread_mask(x, mask), value, x).astype(x.dtype, copy=False),
-    "x mask value", indices="mask", rescue=_flat_fallback, derivatives={"x": lambda g, mask: _masked_fill(g, mask, 0)},
+    "x mask value", indices="mask", rescue=flat_fallback, derivatives={"x": lambda g, mask: _masked_fill(g, mask, 0)},
 )  # fmt: skip
 _masked_scatter = Operation(
     "masked_scatter", _write_masked, "x mask source", indices="mask",
@@ -125,7 +125,7 @@ row(
     [S(T(3, 4), _MASK), S(T(3, 4), _MASK_ROW), S(T(4), _MASK), S(T(1), T(1, values=[1], dtype="uint8"))],
     [(S(T(3, 4), T(3, 4, dtype="int64")), (TypeError, RuntimeError), "mask must be a ByteTensor"),
      (S(T(3, 4), [1, 0]), TypeError, "got list"),
-     (S(T(3, 5), _MASK_ROW), RuntimeError, "do not broadcast")], types=ALL,
+     (S(T(3, 5), _MASK_ROW), RuntimeError, "do not broadcast")], types=ALL, pointwise=True,
     oracle=lambda torch, x, mask: torch.masked_select(x, mask.bool()),
 )  # fmt: skip
 row(
@@ -179,7 +179,7 @@ def _copied(x, source):
 
 copy_values = Operation(
     "copy", _copied, "x source", derivatives={"source": lambda g, source_size: sum_to_size(g, source_size)},
-    rescue=_flat_fallback,
+    rescue=flat_fallback,
 )  # fmt: skip
 
 

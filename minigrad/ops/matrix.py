@@ -260,8 +260,8 @@ def _torch_potrf(torch, x, upper=True):
     return factor.mT if upper else factor
 
 
-_WELL = T(3, 3, values=[[2, 0.5, -1], [0.3, 1.5, 0.7], [-0.6, 0.2, 3]])
-_POSITIVE = T(3, 3, values=[[4, 1, 0.5], [1, 3, -0.7], [0.5, -0.7, 2]])
+_WELL = T(3, 3, values=[[2, 0.5, -1], [0.3, 1.5, 0.7], [-0.6, 0.2, 3]], fixed=True)
+_POSITIVE = T(3, 3, values=[[4, 1, 0.5], [1, 3, -0.7], [0.5, -0.7, 2]], fixed=True)
 _NOT_SQUARE = (S(T(2, 3)), RuntimeError, "square matrix, got size (2, 3)")
 row(
     "inverse", inverse, [S(_WELL), S(T(1, 1, values=[[2.5]]))],

@@ -385,7 +385,8 @@ def repeat(input, *sizes):
     # each dimension s repeated r times is a dimension (r, s) in which r was expanded
     paired = tuple(v for s in full for v in (1, s))
     wide = tuple(v for r, s in zip(sizes, full) for v in (r, s))
-    return reshape(broadcast_to(reshape(input, paired), wide), tuple(r * s for r, s in zip(sizes, full)))
+    # The copy comes first: of an expanded input, or all sizes 1, reshape would give a view that the engine knows not of.
+    return reshape(clone(broadcast_to(reshape(input, paired), wide)), tuple(r * s for r, s in zip(sizes, full)))
 
 
 row(

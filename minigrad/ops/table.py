@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._core import Operation
+
 FLOATING = ("float32", "float64")
 INTEGRAL = ("int64", "int32", "int16", "int8", "uint8")
 SIGNED = ("float32", "float64", "int64", "int32", "int16")
@@ -25,12 +27,13 @@ class T:
     """A tensor in a sample: its size and how its numbers are drawn.
 
     dtype None stands for the type under test; low, high: range of the numbers; distinct: no two are closer than a
-    finite difference could see (for max, sort, relu at 0 ...); values: these very numbers.
+    finite difference could see (for max, sort, relu at 0 ...); values: these very numbers. fixed: the call means
+    nothing with these numbers in another order, or with others.
     """
 
-    def __init__(self, *size, low=-2.0, high=2.0, dtype=None, distinct=False, values=None, grad=True):
+    def __init__(self, *size, low=-2.0, high=2.0, dtype=None, distinct=False, values=None, grad=True, fixed=False):
         self.size, self.low, self.high, self.dtype = size, low, high, dtype
-        self.distinct, self.values, self.grad = distinct, values, grad and dtype is None
+        self.distinct, self.values, self.grad, self.fixed = distinct, values, grad and dtype is None, fixed
 
     def build(self, rng: np.random.Generator, dtype: str) -> np.ndarray:
         kind = np.dtype(self.dtype or dtype)
@@ -97,9 +100,14 @@ class Refusal:
 class Row:
     """name; function(input, ...); samples; errors; types; order of differentiation (why: the reason if below 2).
 
-    levels: "TV" for Tensors and Variables. contiguous: refuses other memory layouts. method: installed on both classes. in_place: also as `name_`. function_of:
-    where the function is exported ("torch", "functional" or both). oracle: the same thing in today's PyTorch: None (of the same
-    name), a dotted name, an expression of (torch, *args), or `no_oracle(why)`.
+    levels: "TV" for Tensors and Variables. contiguous: refuses other memory layouts. method: installed on both classes.
+    in_place: also as `name_`. exported: where the function is found ("torch", "functional" or both). pointwise: works
+    element by element, on tensors of any sizes that broadcast. choices: other values of arguments that are numbers, by
+    name.
+
+    oracle: the same thing in today's PyTorch: None (of the same name), a dotted name, an expression of (torch, *args),
+    or `no_oracle(why)`. differs: on which kind of numbers ("nan", "infinite", "zero", "ties", "huge", "extreme", "wrapping",
+    "out of domain"; "order of ties" of indices only; "one element") it answers otherwise, and why.
     """
 
     name: str
@@ -114,11 +122,15 @@ class Row:
     in_place: bool = False
     exported: tuple[str, ...] = ("torch",)
     contiguous: bool = False
+    pointwise: bool = False
+    choices: dict[str, tuple] = field(default_factory=dict)
     oracle: Callable | str | NoOracle | None = None
+    differs: dict[str, str] = field(default_factory=dict)
 
     @property
     def doc(self) -> str:
-        return getattr(self.function, "__doc__", None) or ""
+        """What the operation computes: the function's docstring, or an Operation's own line."""
+        return (self.function.doc if isinstance(self.function, Operation) else self.function.__doc__) or ""
 
 
 @dataclass(frozen=True)
