@@ -591,6 +591,8 @@ class Operation:
     number: bool
     variadic: bool
     formulas: dict[str, Callable[..., Any]]
+    doc: str
+    accepted: int
     joint: Callable[..., Any] | None
     index_mask: int
     constant_outputs: int
@@ -613,6 +615,7 @@ class Operation:
         inference: Callable[..., Any] | None = None,
         reference: Callable[..., Any] | None = None,
         rescue: Callable[[Operation, tuple[Any, ...], Exception], Any] | None = None,
+        doc: str = "",
     ) -> None: ...
     def plan(self) -> None: ...
     def meaning(self, name: str) -> tuple[int, int]: ...
