@@ -48,7 +48,7 @@ class Source:
 
 
 class Policy:
-    """What a pickle may refer to: nothing, in this one. Methods raise pickle.UnpicklingError for what is not allowed."""
+    """What a pickle may refer to: nothing, in this one. It raises pickle.UnpicklingError for anything else."""
 
     #: The kinds of containers that items may be put into.
     lists = (list,)
