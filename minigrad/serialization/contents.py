@@ -334,7 +334,6 @@ class PlainPolicy(Policy):
     """Allows `NAMES`, minigrad's own modules, and the classes and functions in `trust`; anything if trust is True."""
 
     lists = (list, collections.deque)
-    dicts = (dict,)
 
     def __init__(self, trust=()):
         self.anything = trust is True

@@ -48,7 +48,11 @@ class Source:
 
 
 class Policy:
-    """What a pickle may refer to. Every method raises pickle.UnpicklingError for what it does not allow."""
+    """What a pickle may refer to: nothing, in this one. It raises pickle.UnpicklingError for anything else."""
+
+    #: The kinds of containers that items may be put into.
+    lists = (list,)
+    dicts = (dict,)
 
     def find(self, module, name):
         """The object that stands for a global name."""
