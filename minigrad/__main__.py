@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from minigrad import __version__, cuda, tutorial
+from minigrad import __version__, cuda, run, tutorial
 from minigrad.ops import build
 
 
@@ -33,7 +33,7 @@ def info(argv=None):
     return 0
 
 
-COMMANDS = {"info": info, "tutorial": tutorial.main}
+COMMANDS = {"info": info, "run": run.main, "tutorial": tutorial.main}
 
 
 def main(argv=None):
@@ -41,7 +41,8 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m minigrad",
         description="minigrad: the Variable-era (PyTorch 0.3) API over a small autograd engine.",
-        epilog="info: versions, build, instruction set, BLAS, GPU. tutorial: recurrent networks, step by step. "
+        epilog="info: versions, build, instruction set, BLAS, GPU. run: a PyTorch 0.3 script or notebook, unmodified. "
+        "tutorial: recurrent networks, step by step. "
         "`python -m minigrad COMMAND --help` says more.",
     )
     parser.add_argument("--version", action="version", version=f"minigrad {__version__}")

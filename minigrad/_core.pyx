@@ -11,10 +11,13 @@ output, `b` the argument called b, `b_size` only its size, `out` the result, any
 operation. In the backward pass the formulas run on raw arrays when nobody wants a second derivative, and the same lines
 run on Variables, recording a graph of their own, when `create_graph=True`. First order pays no graph cost.
 
-A fused operation (a whole LSTM layer, say) has one `joint` formula over raw arrays, and a `reference`: the same function
-built from primitives. The reference supplies every higher derivative.
+A fused operation (a whole LSTM layer, say) has one `joint` formula over raw arrays, and a `reference`: the same
+function built from primitives. The reference supplies every higher derivative.
 
-The measurement behind this. {MEASURED}
+The measurement behind this. A chain of h = tanh(h * w), forward and backward, took 1.8 us an operation at size 5 x 200
+and 1.0 us at one element; the same two operations written as a user's `Function`, whose backward gets Variables, 10.1
+and 9.4 us; PyTorch 2.13 in the same run 5.9 and 4.2 us (2-core AMD Zen 5, one thread, float32). Variables and contexts
+cost eight microseconds whatever the size: hence two nodes, `OperationNode` for the table and `PythonNode` for users.
 
 The backward pass is a loop over a heap of nodes, latest recorded first: an edge always points to an older node, so
 that order is a topological order and needs no counting pass. Leaves get their sums at the end. Nothing recurses, in the
@@ -109,7 +112,8 @@ cdef object class_of(object array):
         cls = other_classes.get((type(array), array.dtype.num))
     if cls is None:
         raise TypeError(f"no tensor type holds a {type(array).__name__} of dtype {array.dtype}; the types are Float, "
-                        "Double, Half (float32, float64, float16), Long, Int, Short, Char (int64 to int8) and Byte (uint8)")
+                        "Double, Half (float32, float64, float16), Long, Int, Short, Char (int64 to int8) and Byte "
+                        "(uint8)")
     return cls
 
 
@@ -326,7 +330,8 @@ cdef class Variable(Value):
             elif isinstance(data, np.ndarray):
                 hint = f"; wrap the array first: Variable({package}.from_numpy(array))"
             elif isinstance(data, (int, float, list, tuple)):
-                hint = f"; make a tensor of it first: Variable({package}.Tensor({[data] if np.isscalar(data) else data}))"
+                numbers = [data] if np.isscalar(data) else data
+                hint = f"; make a tensor of it first: Variable({package}.Tensor({numbers}))"
             raise TypeError(f"Variable: data must be a Tensor, got {type(data).__name__}{hint}")
         if requires_grad and is_volatile:
             raise RuntimeError("Variable: volatile=True and requires_grad=True exclude each other: a volatile Variable "
@@ -501,7 +506,7 @@ cdef inline void bump(Variable v):
 
 
 cdef int set_history(Variable v, Node node, int number) except -1:
-    """Make `node` the history of `v`. Hooks stay with the value for which they were registered: with the old history."""
+    """Make `node` the history of `v`. Hooks stay with the value they were registered for: with the old history."""
     if v._grad_fn is not None:
         v._hooks = None
     v._grad_fn, v._output_nr, v._requires_grad = node, number, False

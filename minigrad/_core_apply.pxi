@@ -16,12 +16,14 @@ cdef class Operation:
     `sizes` (of all arguments), `workspace`, `needs`, or a parameter.
     broadcast: gradients are summed back to their argument's size. view: the result shares the first argument's memory.
     number: on Tensors the result is a Python number. indices: names of arguments that are indices or masks.
+    inference: a forward that keeps nothing for formulas, run when no gradient will be wanted.
     reference: the same function made of other operations; gives the derivatives of the derivative.
     rescue(operation, args, error): called when forward refuses; returns the result after mending, or raises.
     """
 
     def __init__(self, name, forward, arguments, parameters="", *, derivatives=None, joint=None, outputs=1,
-                 constant_outputs=(), view=False, broadcast=False, number=False, indices="", reference=None, rescue=None):
+                 constant_outputs=(), view=False, broadcast=False, number=False, indices="", inference=None,
+                 reference=None, rescue=None):
         self.name = name
         self.forward = forward
         self.variadic = arguments == "*"
@@ -29,7 +31,7 @@ cdef class Operation:
         self.parameters = tuple(parameters.split())
         self.outputs = outputs
         self.view, self.broadcast, self.number = view, broadcast, number
-        self.reference, self.rescue = reference, rescue
+        self.inference, self.reference, self.rescue = inference, reference, rescue
         self.formulas = dict(derivatives or {})
         self.joint = joint
         self.constant_outputs = sum(1 << k for k in constant_outputs)
@@ -129,8 +131,8 @@ cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
         kinds.append("Variable" if isinstance(a, Variable) else "Tensor" if isinstance(a, Tensor) else type(a).__name__)
     name = operation.name
     if "Variable" in kinds and "Tensor" in kinds:
-        raise TypeError(f"{name}: a Tensor and a Variable do not mix in one operation (got {', '.join(kinds)}); wrap the "
-                        "Tensor, Variable(tensor), or take the Variable's tensor, variable.data")
+        raise TypeError(f"{name}: a Tensor and a Variable do not mix in one operation (got {', '.join(kinds)}); wrap "
+                        "the Tensor, Variable(tensor), or take the Variable's tensor, variable.data")
     for kind, a in zip(kinds, args):
         if isinstance(a, np.ndarray) or hasattr(a, "__cuda_array_interface__"):
             raise TypeError(f"{name}: a NumPy array does not mix with a {kinds[0] if kinds[0] != kind else kinds[1]}; "
@@ -144,12 +146,14 @@ cdef object refuse_types(Operation operation, Py_ssize_t position, object first,
     argument = operation.arguments[position] if not operation.variadic else f"number {position}"
     if type(first) is not type(other):
         places = [f"{type_name(a)} on {'the CPU' if cnp.PyArray_Check(a) else 'the GPU'}" for a in (first, other)]
-        error, text = RuntimeError, f"expected all arguments in one place, got {places[0]} and {places[1]}; use .cuda() or .cpu()"
+        error = RuntimeError
+        text = f"expected all arguments in one place, got {places[0]} and {places[1]}; use .cuda() or .cpu()"
     else:
         wanted, got = type_name(first), type_name(other)
         error = RuntimeError if variables else TypeError
         text = (f"Expected object of type {wanted} but found type {got} for argument #{position} '{argument}'; "
-                f"convert one of them, for example with .type_as() or .{class_of(first).__name__.removesuffix('Tensor').lower()}()")
+                "convert one of them, for example with .type_as() or "
+                f".{class_of(first).__name__.removesuffix('Tensor').lower()}()")
     raise error(f"{operation.name}: {text}")
 
 
@@ -159,12 +163,13 @@ cdef object apply(Operation operation, tuple args):
     cdef int level = 0, first_number = -1, number
     cdef bint is_volatile = False, floating_number = False
     cdef long needs = 0
-    cdef object a, array, first = None, result, workspace = None
+    cdef object a, array, first = None, forward, result, workspace = None
     cdef tuple arrays, outs
     cdef Variable v
     count = n - PyTuple_GET_SIZE(operation.parameters)
     if count < 0 or not operation.variadic and count != PyTuple_GET_SIZE(operation.arguments):
-        raise TypeError(f"{operation.name} takes ({', '.join(operation.arguments + operation.parameters)}), got {n} arguments")
+        raise TypeError(f"{operation.name} takes ({', '.join(operation.arguments + operation.parameters)}), got {n} "
+                        "arguments")
     for i in range(count):
         a = <object> PyTuple_GET_ITEM(args, i)
         if isinstance(a, Variable):
@@ -210,11 +215,13 @@ cdef object apply(Operation operation, tuple args):
         Py_INCREF(array)
         PyTuple_SET_ITEM(arrays, i, array)
     if floating_number and first_number < cnp.NPY_FLOAT and first_number >= 0:
-        raise TypeError(f"{operation.name}: a {type_name(first)} takes whole numbers only, got a float; convert the tensor "
-                        "first, for example with .float()")
+        raise TypeError(f"{operation.name}: a {type_name(first)} takes whole numbers only, got a float; convert the "
+                        "tensor first, for example with .float()")
 
+    needs = 0 if is_volatile else needs & operation._differentiable
+    forward = operation.forward if needs or operation.inference is None else operation.inference
     try:
-        result = operation.forward(*arrays)
+        result = forward(*arrays)
     except Exception as error:
         if operation.rescue is None:
             raise
@@ -228,8 +235,7 @@ cdef object apply(Operation operation, tuple args):
         v = wrap_variable(result, is_volatile)
         if operation.view:
             share_memory((v,), <Variable> args[0])
-        needs &= operation._differentiable
-        if needs and not is_volatile:
+        if needs:
             v._grad_fn = record(operation, args, arrays, (v,), workspace, needs)
         return v
     else:
@@ -241,8 +247,7 @@ cdef object apply(Operation operation, tuple args):
                       for array in (<tuple> result)[:operation.outputs]])
     if operation.view:
         share_memory(outs, <Variable> args[0])
-    needs &= operation._differentiable
-    if needs and not is_volatile:
+    if needs:
         attach(record(operation, args, arrays, outs, workspace, needs), outs, operation.constant_outputs)
     return outs
 

@@ -268,12 +268,12 @@ cdef object run_post_hooks(Node node, list result, object grads, bint create_gra
 
 
 cdef int accumulate_leaf(Variable v, Buffer buffer, bint create_graph) except -1:
-    """Add to `.grad`: the first time a clone, so that nothing shares memory with it; later in place if it is volatile."""
+    """Add to `.grad`: the first time a clone, that shares memory with nothing; later in place if it is volatile."""
     cdef object grad = buffer.first, array
     cdef Variable old = v._grad, new
     if v._grad_fn is not None:
-        raise RuntimeError("a leaf Variable was moved into the graph by an in-place operation after it was used; gradients "
-                           "for it are no longer defined")
+        raise RuntimeError("a leaf Variable was moved into the graph by an in-place operation after it was used; "
+                           "gradients for it are no longer defined")
     if v._volatile or not v._requires_grad:
         return 0
     if create_graph:
@@ -291,7 +291,8 @@ cdef int accumulate_leaf(Variable v, Buffer buffer, bint create_graph) except -1
         buffer.first = None
         # One reference, the local one: such an array can be taken instead of copied.
         if not owned and not (cnp.PyArray_CheckExact(grad) and Py_REFCNT(grad) == 1
-                              and cnp.PyArray_BASE(<cnp.ndarray> grad) == NULL and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> grad)):
+                              and cnp.PyArray_BASE(<cnp.ndarray> grad) == NULL
+                              and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> grad)):
             grad = copy_array(grad)
         v._grad = wrap_variable(grad, True)
     elif old._volatile:

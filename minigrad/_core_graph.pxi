@@ -23,16 +23,17 @@ cdef class Saved:
             what = node.operation.describe_slot(slot)
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"{node.operation.name} saved {what} of size {tuple(self.array.shape)} at version {self.expected}, it is "
-                f"at version {now} now. Use the out-of-place form of the operation that changed it, or change a clone()")
+                f"{node.operation.name} saved {what} of size {tuple(self.array.shape)} at version {self.expected}, it "
+                f"is at version {now} now. Use the out-of-place form of the operation that changed it, or change a "
+                "clone()")
         if not create_graph:
             return self.array
         if self.source is not None:
             if variable_array(self.source) is self.array:
                 return self.source
-            v = wrap_variable(self.array, False)      # its .data was replaced since: same history, the memory saved
-            v._requires_grad = self.source._requires_grad
-            v._grad_fn, v._output_nr = grad_fn_of(self.source), self.source._output_nr
+            v = wrap_variable(self.array, False)      # its .data was replaced since: the memory saved, as its copy
+            if requires_grad(self.source):
+                v._grad_fn = record(op_identity, (self.source,), (self.array,), (v,), None, 1)
             return v
         v = wrap_variable(self.array, False)
         v._counter = version
@@ -167,6 +168,7 @@ cdef class Node:
 
     def __dealloc__(self):
         # Only what nothing else holds can set off a chain of deallocations: references from this tuple, and the loop's.
+        # (Python's own guard, in the tuples, nests too deep for a thread's small stack in some versions: 3.13 crashes.)
         cdef bint alone = False
         if self._edges is not None:
             for edge in self._edges:
@@ -184,7 +186,7 @@ cdef class Node:
 
 
 cdef int drain() except -1:
-    """Let go of what `dropped` holds, one by one: deallocations that this sets off add to the list instead of nesting."""
+    """Let go of what `dropped` holds, one by one: deallocations set off by this add to the list instead of nesting."""
     global dropping
     if not dropping:
         dropping = True
@@ -200,8 +202,8 @@ cdef dict node_types = {}        # (Node class, name) -> subclass of that name
 cdef object shown(node):
     """`node` as Python sees it: its type is named after its operation, as in the era.
 
-    The type is put in place only here, when somebody looks: recording a node of a class made at run time would cost
-    a quarter more. It adds nothing to its base, so that the memory is laid out alike.
+    The type is put in place only here, when somebody looks, so that recording costs nothing for it. It adds nothing to
+    its base: the memory is laid out alike.
     """
     if node is None:
         return None
@@ -242,7 +244,6 @@ class AccumulateGrad:
         return f"<AccumulateGrad object at {id(self.variable):#x}>"
 
 
-@cython.no_gc_clear
 cdef class OperationNode(Node):
     """Node of an operation from the table."""
 
@@ -372,7 +373,7 @@ cdef object raise_released(name):
 
 
 cdef class PythonNode(Node):
-    """Node of a user's Function. Its `context` computes on Variables: `context._step(grads) -> one gradient an input`."""
+    """Node of a user's Function: its `context` computes on Variables, `_step(grads) -> one gradient an input`."""
 
     def __init__(self, context, inputs, int outputs, Node beside=None):
         """beside: a node whose inputs this one has too."""

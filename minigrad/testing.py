@@ -1,9 +1,9 @@
 """Proof of gradients for your own operations, cells and layers, by random directions.
 
-Where `autograd.gradcheck` compares every entry of the Jacobian (two evaluations an input element), `check_gradients` compares
-the derivative along random directions: the cost does not grow with the size of the input, and a wrong gradient escapes a
-random direction with probability 0. With order 2 the gradient itself is checked the same way, as a function of the inputs
-and of the gradients that come from above.
+Where `autograd.gradcheck` compares every entry of the Jacobian (two evaluations an input element), `check_gradients`
+compares the derivative along random directions: the cost does not grow with the size of the input, and a wrong gradient
+escapes a random direction with probability 0. With order 2 the gradient itself is checked the same way, as a function
+of the inputs and of the gradients that come from above.
 
     phi(t) = <w, f(x + t d)>,    phi'(0) = <df/dx^T w, d>,    with random w and d
 """
@@ -22,8 +22,8 @@ def check_gradients(function, inputs, order=2, rng=None, eps=1e-6, rtol=2e-5, at
 
     function: takes Variables, returns a Variable or a tuple (outputs that do not require grad are ignored).
     inputs: sequence of arguments; those that are Variables requiring grad are checked, in double precision.
-    rng: numpy.random.Generator of directions and upstream gradients. Raises AssertionError naming the argument, the order
-    and both numbers; also if no output depends on a checked input.
+    rng: numpy.random.Generator of directions and upstream gradients. Raises AssertionError naming the argument, the
+    order and both numbers; also if no output depends on a checked input.
 
     >>> import minigrad as torch
     >>> x = Variable(torch.DoubleTensor([0.3, -0.7]), requires_grad=True)
@@ -36,7 +36,9 @@ def check_gradients(function, inputs, order=2, rng=None, eps=1e-6, rtol=2e-5, at
         raise AssertionError("check_gradients: no input requires grad")
     for k in checked:
         if array_of(inputs[k]).dtype != np.float64:
-            raise AssertionError(f"check_gradients: input {k} must be a DoubleTensor, is a {_core.type_name(array_of(inputs[k]))}")
+            raise AssertionError(
+                f"check_gradients: input {k} must be a DoubleTensor, is a {_core.type_name(array_of(inputs[k]))}"
+            )
     _check(function, inputs, checked, order, 1, rng, eps, rtol, atol, directions)
 
 
@@ -73,7 +75,9 @@ def _check(function, inputs, checked, order, level, rng, eps, rtol, atol, direct
     gradients = [np.zeros(a.shape) if g is None else array_of(g) for g, a in zip(found, arrays)]
     for g, a, k in zip(gradients, arrays, checked):
         if g.shape != a.shape:
-            raise AssertionError(f"order {level}: the gradient of argument {k} has size {g.shape}, the argument {a.shape}")
+            raise AssertionError(
+                f"order {level}: the gradient of argument {k} has size {g.shape}, the argument {a.shape}"
+            )
 
     def phi(values):
         outs = evaluate(variables(values))
@@ -90,12 +94,13 @@ def _check(function, inputs, checked, order, level, rng, eps, rtol, atol, direct
                 moved[number] = arrays[number] - step * d
                 return (above - phi(moved)) / (2 * step)
 
-            numeric = (4 * difference(eps * 50) - difference(eps * 100)) / 3      # Richardson: the eps**2 error cancels
+            numeric = (4 * difference(eps * 50) - difference(eps * 100)) / 3  # Richardson: the eps**2 error cancels
             exact = float(np.sum(gradients[number] * d))
             scale = float(np.sum(np.abs(gradients[number] * d))) + abs(numeric)
             if not abs(numeric - exact) <= atol + rtol * scale:
                 raise AssertionError(
-                    f"order {level}: argument {k}: the derivative along a random direction is {exact:.10g} by backward, "
+                    f"order {level}: argument {k}: the derivative along a random direction is {exact:.10g} by "
+                    "backward, "
                     f"{numeric:.10g} by finite differences"
                 )
     if level >= order:

@@ -21,21 +21,24 @@ MAY_IMPORT = {
     "_core": NOBODY,
     "kernels": NOBODY,
     "data": NOBODY,
-    "utils": NOBODY,
+    "backends": NOBODY,
+    "utils": {"utils.missing"},
     "utils.hooks": NOBODY,
+    "utils.missing": {"_core"},
+    "torch_names": {"_core", "_version", "utils.missing"},
     "ops": {"_build", "_core", "kernels"},
-    "cuda": ENGINE,
+    "cuda": {*ENGINE, "utils.missing"},
     "tensor": {*ENGINE, "cuda"},
-    "autograd": {*ENGINE, "tensor", "utils.hooks"},
-    "serialization": {*ENGINE, "tensor", "autograd"},
-    "nn": {*ENGINE, "tensor", "cuda", "autograd", "utils.hooks"},
-    "optim": {*ENGINE, "tensor", "autograd", "nn"},
+    "autograd": {*ENGINE, "tensor", "utils.hooks", "utils.missing"},
+    "serialization": {*ENGINE, "tensor", "autograd", "nn", "cuda"},
+    "nn": {*ENGINE, "tensor", "cuda", "autograd", "utils.hooks", "utils.missing"},
+    "optim": {*ENGINE, "tensor", "autograd", "nn", "utils.missing"},
     "testing": {*ENGINE, "tensor", "autograd", "nn"},
-    "utils.data": {*ENGINE, "tensor", "autograd"},
+    "utils.data": {*ENGINE, "tensor", "autograd", "utils.missing"},
 }
 MAY_IMPORT["minigrad"] = set(MAY_IMPORT) - {"kernels", "_build"}
-MAY_IMPORT["tutorial"] = {*MAY_IMPORT["minigrad"], "minigrad"}
-MAY_IMPORT["__main__"] = {*MAY_IMPORT["tutorial"], "tutorial"}
+MAY_IMPORT["run"] = MAY_IMPORT["tutorial"] = {*MAY_IMPORT["minigrad"], "minigrad"}
+MAY_IMPORT["__main__"] = {*MAY_IMPORT["tutorial"], "run", "tutorial"}
 
 
 class Import(NamedTuple):

@@ -77,7 +77,8 @@ def test_row_is_complete(row):
 
 
 def test_every_exported_function_has_a_row():
-    exported = {n for n, f in vars(torch).items() if getattr(inspect.unwrap(f), "__module__", "").startswith("minigrad.ops")}
+    written_in = {n: getattr(inspect.unwrap(f), "__module__", "") for n, f in vars(torch).items()}
+    exported = {n for n, m in written_in.items() if m.startswith("minigrad.ops") and m != "minigrad.ops.threads"}
     assert exported, "functions of the table must be found by where they are written"
     assert exported <= set(table), f"exported without a row: {sorted(exported - set(table))}"
 
@@ -131,14 +132,15 @@ def test_levels_and_types(row, sample, rng):
             else:
                 assert array.size == 1, "a Python number stands for one element"
             # Not bit for bit: the order in which NumPy adds depends on where the array lies in memory.
-            t = t.array if isinstance(t, Tensor) else np.asarray(t, array.dtype).reshape(array.shape)
+            # A Variable's integer keeps its type and wraps around where a Tensor's Python number does not.
+            t = t.array if isinstance(t, Tensor) else np.asarray(t).astype(array.dtype).reshape(array.shape)
             rounding = 8 * np.finfo(array.dtype).eps if array.dtype.kind == "f" else 0
             np.testing.assert_allclose(t, array, rtol=rounding, atol=rounding)
 
 
 @pytest.mark.parametrize(("row", "sample"), [c for c in CASES if c.values[0].in_place])
 def test_in_place_twin(row, sample, rng):
-    """`name_` gives the value and the gradients of `name`, or refuses because the result has another size or type."""
+    """`name_` gives the value and the gradients of `name`, or refuses because the result has another size."""
     args, kwargs, made = variables(sample, rng)
     if not isinstance(args[0], Variable):
         return
@@ -156,11 +158,7 @@ def test_in_place_twin(row, sample, rng):
         leaves = [v for v in made if v.requires_grad]
         weight = _core.tensor_from_array(rng.standard_normal(array_of(expected).shape))
         wanted = torch.autograd.grad(expected, leaves, weight, allow_unused=True)
-        try:
-            found = torch.autograd.grad(target, leaves, weight, allow_unused=True)
-        except RuntimeError as error:      # the operation saved the very value it overwrote
-            assert "modified by an inplace operation" in str(error)
-            return
+        found = torch.autograd.grad(target, leaves, weight, allow_unused=True)
         for w, f in zip(wanted, found):
             assert (w is None) == (f is None)
             assert w is None or np.allclose(array_of(w), array_of(f), rtol=1e-13, atol=1e-13)

@@ -79,8 +79,12 @@ def test_errors_of_first_order_are_found(name, order, x, y, rng):
 SECOND = {
     "input cut off": made(lambda x: x * x, lambda s, g: g * Variable(s[0].data) * 2),
     "gradient from above cut off": made(lambda x: x * x, lambda s, g: Variable(g.data) * s[0] * 2),
-    "wrong dependence on the gradient": made(lambda x: x * x, lambda s, g: g * s[0] * 2 + (g - Variable(g.data)) * 0.01),
-    "wrong dependence on the input": made(lambda x: x * x, lambda s, g: g * s[0] * 2 + g * (s[0] - Variable(s[0].data)) * 0.01),
+    "wrong dependence on the gradient": made(
+        lambda x: x * x, lambda s, g: g * s[0] * 2 + (g - Variable(g.data)) * 0.01
+    ),
+    "wrong dependence on the input": made(
+        lambda x: x * x, lambda s, g: g * s[0] * 2 + g * (s[0] - Variable(s[0].data)) * 0.01
+    ),
     "everything cut off": made(lambda x: x * x, lambda s, g: Variable(g.data * s[0].data * 2)),
 }
 
@@ -118,7 +122,11 @@ def test_without_a_generator_directions_are_drawn_anew(x):
     ("function", "make", "words"),
     [
         (lambda x: x * 2, lambda: Variable(torch.ones(2).double()), "no input requires grad"),
-        (lambda x: x * 2, lambda: Variable(torch.ones(2), requires_grad=True), "input 0 must be a DoubleTensor, is a minigrad.FloatTensor"),
+        (
+            lambda x: x * 2,
+            lambda: Variable(torch.ones(2), requires_grad=True),
+            "input 0 must be a DoubleTensor, is a minigrad.FloatTensor",
+        ),
         (lambda x: Variable(x.data * 2), lambda: leaf([1, 2]), "no output depends on the checked inputs"),
     ],
 )

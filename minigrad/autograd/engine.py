@@ -16,14 +16,18 @@ def _prepare(name, variables, grad_variables, create_graph):
     variables = _as_tuple(variables)
     grads = (None,) * len(variables) if grad_variables is None else _as_tuple(grad_variables)
     if len(grads) != len(variables):
-        raise RuntimeError(f"{name}: got {len(variables)} Variables, but {len(grads)} gradients; there must be one for each")
+        raise RuntimeError(
+            f"{name}: got {len(variables)} Variables, but {len(grads)} gradients; there must be one for each"
+        )
     if create_graph is None:
         create_graph = any(isinstance(g, Variable) and not g.volatile for g in grads)
     return variables, tuple(_gradient(name, v, g, create_graph) for v, g in zip(variables, grads)), bool(create_graph)
 
 
 def _as_tuple(value):
-    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, (Variable, Tensor)) else (value,)
+    if isinstance(value, (Variable, Tensor)) or not isinstance(value, Iterable):
+        return (value,)
+    return tuple(value)
 
 
 def _gradient(name, v, g, create_graph):
@@ -31,23 +35,29 @@ def _gradient(name, v, g, create_graph):
         raise TypeError(f"{name}: expected Variables, got {type(v).__name__}"
                         + ("; a Tensor has no history" if isinstance(v, Tensor) else ""))  # fmt: skip
     if v.volatile:
-        raise RuntimeError(f"{name}: the Variable is volatile: nothing was recorded while it was computed, so nothing can be "
-                           "differentiated. Make the inputs without volatile=True")  # fmt: skip
+        raise RuntimeError(f"{name}: the Variable is volatile: nothing was recorded while it was computed, so nothing "
+                           "can be differentiated. Make the inputs without volatile=True")  # fmt: skip
     if not v.requires_grad:
-        raise RuntimeError(f"{name}: element of variables does not require grad and does not have a grad_fn: no input that "
-                           "requires grad led to it. Set requires_grad=True on the Variables whose gradients you want")  # fmt: skip
+        raise RuntimeError(
+            f"{name}: element of variables does not require grad and does not have a grad_fn: no input "
+            "that requires grad led to it. Set requires_grad=True on the Variables whose gradients you want"
+        )
     array = array_of(v)
     if g is None:
         if array.size != 1:
-            raise RuntimeError(f"{name}: grad can be implicitly created only for scalar outputs, this one has size "
-                               f"{tuple(array.shape)}; give its gradient, or reduce it first, for example with .sum()")  # fmt: skip
+            raise RuntimeError(
+                f"{name}: grad can be implicitly created only for scalar outputs, this one has size "
+                f"{tuple(array.shape)}; give its gradient, or reduce it first, for example with .sum()"
+            )
         given = np.ones_like(array, subok=False)
         return _core.variable_from_array(given) if create_graph else given
     if not isinstance(g, (Tensor, Variable)):
         raise TypeError(f"{name}: a gradient must be a Tensor, a Variable or None, got {type(g).__name__}")
     given = array_of(g)
     if given.shape != array.shape:
-        raise RuntimeError(f"{name}: a gradient must have the size of its Variable, {tuple(array.shape)}, got {tuple(given.shape)}")
+        raise RuntimeError(
+            f"{name}: a gradient must have the size of its Variable, {tuple(array.shape)}, got {tuple(given.shape)}"
+        )
     if given.dtype != array.dtype:
         raise RuntimeError(f"{name}: a gradient must have the type of its Variable, {_core.type_name(array)}, got "
                            f"{_core.type_name(given)}")  # fmt: skip
@@ -72,17 +82,19 @@ def backward(variables, grad_variables=None, retain_graph=None, create_graph=Non
     Variable of one element. retain_graph: keep what the nodes saved, for another pass; None follows create_graph.
     create_graph: record a graph of the derivative; None means: if any given gradient is a non-volatile Variable.
 
-    Raises RuntimeError for Variables that are volatile or do not require grad, and TypeError for gradients of other kinds.
+    Raises RuntimeError for Variables that are volatile or do not require grad, TypeError for gradients of other kinds.
     """
     variables, grads, create_graph = _prepare("backward", variables, grad_variables, create_graph)
     run_backward(variables, grads, _retain("backward", retain_graph, create_graph, retain_variables), create_graph)
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=None, only_inputs=True, allow_unused=False):
+def grad(
+    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=None, only_inputs=True, allow_unused=False
+):
     """Gradients of sum_k <outputs[k], grad_outputs[k]> with respect to `inputs`, as a tuple of Variables.
 
-    The leaves' `.grad` stays as it is (with only_inputs=False the other leaves accumulate as in `backward`). An input that
-    the outputs do not depend on raises RuntimeError, or gives None with allow_unused=True.
+    The leaves' `.grad` stays as it is (with only_inputs=False the other leaves accumulate as in `backward`). An input
+    that the outputs do not depend on raises RuntimeError, or gives None with allow_unused=True.
 
     >>> import minigrad as torch
     >>> x = Variable(torch.Tensor([3]), requires_grad=True)
@@ -102,7 +114,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Non
     found = run_backward(outputs, grads, retain, create_graph, inputs, not only_inputs)
     for k, g in enumerate(found):
         if g is None and not allow_unused:
-            raise RuntimeError(f"grad: input {k} of size {tuple(array_of(inputs[k]).shape)} is unreachable from the outputs; "
+            raise RuntimeError(f"grad: input {k} of size {tuple(array_of(inputs[k]).shape)} is unreachable from the "
+                               "outputs; "
                                "pass allow_unused=True to get None for it")  # fmt: skip
     if create_graph:
         return found

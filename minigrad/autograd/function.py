@@ -22,9 +22,9 @@ from minigrad._core import PythonNode, Tensor, Variable, array_of
 class _Context:
     """What a call of a Function keeps for its backward."""
 
-    _saved = None           # (Variable, version, number of the result or None) or None, in the order of save_for_backward
+    _saved = None  # (Variable, version, number of the result or None) or None, in the order of save_for_backward
     _released = False
-    _node = None            # weak reference to the node recorded for the call, which holds this context
+    _node = None  # weak reference to the node recorded for the call, which holds this context
     _dirty = ()
     _constant = ()
     needs_input_grad = ()
@@ -60,7 +60,8 @@ class _Context:
     def _unpack(self):
         name = type(self).__name__
         if self._released:
-            raise RuntimeError(f"{name}: trying to backward through the graph a second time, but the buffers have already been "
+            raise RuntimeError(f"{name}: trying to backward through the graph a second time, but the buffers have "
+                               "already been "
                                "freed. Specify retain_graph=True when calling backward the first time")  # fmt: skip
         for saved in self._saved or ():
             if saved is None:
@@ -70,10 +71,10 @@ class _Context:
             if variable._version != version:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{name} saved a value of size {tuple(array_of(variable).shape)} at version {version}, it is at version "
-                    f"{variable._version} now"
+                    f"{name} saved a value of size {tuple(array_of(variable).shape)} at version {version}, it is at "
+                    f"version {variable._version} now"
                 )
-            if number is not None:      # a result: kept without its node, which would keep itself alive
+            if number is not None:  # a result: kept without its node, which would keep itself alive
                 variable = variable.detach()
                 node = self._node()
                 if node is not None:
@@ -128,8 +129,8 @@ class Function(_Context, metaclass=_FunctionMeta):
     def apply(cls, *args):
         """Run a Function with static methods on Variables (other arguments are passed as they are)."""
         if not cls._static:
-            raise TypeError(f"{cls.__name__}.apply: forward and backward must be static methods; a Function with instance "
-                            f"methods is called as {cls.__name__}()(...)")  # fmt: skip
+            raise TypeError(f"{cls.__name__}.apply: forward and backward must be static methods; a Function with "
+                            f"instance methods is called as {cls.__name__}()(...)")  # fmt: skip
         ctx = cls.__new__(cls)
         return _call(ctx, cls.forward, args)
 
@@ -138,10 +139,11 @@ class Function(_Context, metaclass=_FunctionMeta):
             raise TypeError(f"{type(self).__name__} has static methods: call {type(self).__name__}.apply(...)")
         for a in args:
             if not isinstance(a, Variable):
-                raise TypeError(f"{type(self).__name__}: all arguments must be Variables, got {type(a).__name__}; options belong "
+                raise TypeError(f"{type(self).__name__}: all arguments must be Variables, got {type(a).__name__}; "
+                                "options belong "
                                 "into the constructor")  # fmt: skip
         ctx = self
-        if self._node is not None:      # a second call: the first one's graph keeps its own context
+        if self._node is not None:  # a second call: the first one's graph keeps its own context
             ctx = copy.copy(self)
             ctx._saved, ctx._released, ctx._dirty, ctx._constant = None, False, (), ()
         return _call(ctx, lambda ctx, *tensors: ctx.forward(*tensors), args)
@@ -162,7 +164,9 @@ class Function(_Context, metaclass=_FunctionMeta):
         """Call `hook(grad_inputs, grad_outputs)` after backward; what it returns replaces grad_inputs."""
         node = None if self._node is None else self._node()
         if node is None:
-            raise RuntimeError(f"{self.name()}: register_hook needs a call whose result requires grad and is still alive")
+            raise RuntimeError(
+                f"{self.name()}: register_hook needs a call whose result requires grad and is still alive"
+            )
         return node.register_hook(hook)
 
     def _step(self, grads, create_graph):
@@ -178,7 +182,8 @@ class Function(_Context, metaclass=_FunctionMeta):
         while len(result) > count and result[-1] is None:
             result = result[:-1]
         if len(result) != count:
-            raise RuntimeError(f"{name}.backward: returned {len(result)} gradients, expected {count}, one for each argument of "
+            raise RuntimeError(f"{name}.backward: returned {len(result)} gradients, expected {count}, one for each "
+                               "argument of "
                                "forward (None where there is none)")  # fmt: skip
         return [self._checked(k, g, filled, create_graph) for k, g in enumerate(result)]
 
@@ -190,7 +195,9 @@ class Function(_Context, metaclass=_FunctionMeta):
                 return None
             return _core.variable_from_array(np.zeros(size, self._input_dtypes[k]), not create_graph)
         if size is None:
-            raise RuntimeError(f"{name}.backward: returned a gradient for argument {k}, which is not a Variable; return None")
+            raise RuntimeError(
+                f"{name}.backward: returned a gradient for argument {k}, which is not a Variable; return None"
+            )
         if isinstance(g, Tensor):
             if type(self)._static:
                 raise TypeError(f"{name}.backward: must return Variables or None, got a Tensor for argument {k}")
@@ -198,9 +205,13 @@ class Function(_Context, metaclass=_FunctionMeta):
         if not isinstance(g, Variable):
             raise TypeError(f"{name}.backward: must return Variables or None, got {type(g).__name__} for argument {k}")
         if tuple(array_of(g).shape) != size:
-            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its size {size}, got {tuple(array_of(g).shape)}")
+            raise RuntimeError(
+                f"{name}.backward: the gradient of argument {k} must have its size {size}, got "
+                f"{tuple(array_of(g).shape)}"
+            )
         if array_of(g).dtype != self._input_dtypes[k]:
-            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its type, {self._input_dtypes[k]}, got "
+            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its type, "
+                               f"{self._input_dtypes[k]}, got "
                                f"{_core.type_name(array_of(g))}")  # fmt: skip
         return g if self.needs_input_grad[k] else None
 
@@ -237,7 +248,9 @@ def _call(ctx, forward, args):
             _core.mark_changed(by_tensor[id(d)])
     for c in ctx._constant:
         if not any(r is c for r in results):
-            raise RuntimeError(f"{name}: mark_non_differentiable takes results of forward only, got another {type(c).__name__}")
+            raise RuntimeError(
+                f"{name}: mark_non_differentiable takes results of forward only, got another {type(c).__name__}"
+            )
     node = PythonNode(ctx, args, len(results)) if any(ctx.needs_input_grad) else None
     outputs = []
     for k, r in enumerate(results):
@@ -275,15 +288,21 @@ def _saved(ctx, name, tensors, args, results, outputs):
             for k, (r, out) in enumerate(zip(results, outputs)):
                 if r is t and entry is None:
                     # a result that is constant is nobody's: it is kept as it is
-                    entry = (out, out._version, None) if any(r is c for c in ctx._constant) else (out.detach(), out._version, k)
+                    entry = (
+                        (out, out._version, None)
+                        if any(r is c for c in ctx._constant)
+                        else (out.detach(), out._version, k)
+                    )
             if entry is None:
-                raise RuntimeError(f"{name}: save_for_backward takes inputs and outputs of forward (and None); keep other values "
+                raise RuntimeError(f"{name}: save_for_backward takes inputs and outputs of forward (and None); keep "
+                                   "other values "
                                    "as attributes of ctx")  # fmt: skip
         saved.append(entry)
     return saved
 
 
 # ---------------------------------------------------------------- limits on derivatives
+
 
 class Error:
     """Context of a node that stands behind a derivative which cannot be differentiated again."""
@@ -295,7 +314,8 @@ class Error:
 
     def _step(self, grads, create_graph):
         raise RuntimeError(
-            f"trying to differentiate twice a function that is once differentiable: {self.function}. Its backward computes on "
+            f"trying to differentiate twice a function that is once differentiable: {self.function}. Its backward "
+            "computes on "
             "tensors; write it as a static method that computes on Variables"
         )
 
@@ -338,8 +358,8 @@ class InplaceFunction(Function):
 class NestedIOFunction(Function):
     """An old-style Function whose arguments and results may be nested lists and tuples, with None in them.
 
-    Define `forward_extended(*args)` and `backward_extended(*grads)`: both get and return tensors, nested as the caller's
-    arguments and forward's results are.
+    Define `forward_extended(*args)` and `backward_extended(*grads)`: both get and return tensors, nested as the
+    caller's arguments and forward's results are.
     """
 
     def __call__(self, *args):
@@ -393,7 +413,8 @@ def _flat_like(pattern, nested):
 
 
 _REMOVED = (
-    "StochasticFunction and .reinforce() were removed in 0.3: multiply the log-probability of the sampled action by its reward "
+    "StochasticFunction and .reinforce() were removed in 0.3: multiply the log-probability of the sampled action by "
+    "its reward "
     "and call backward on that"
 )
 

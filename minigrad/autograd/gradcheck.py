@@ -4,8 +4,8 @@
 
     d f / d x_i  ~  (f(x + eps e_i) - f(x - eps e_i)) / (2 eps)
 
-and `gradgradcheck` does the same for the derivative itself. Both want double precision: in float32 the rounding of f alone,
-about 1e-7 |f| / eps, is far above the tolerance.
+and `gradgradcheck` does the same for the derivative itself. Both want double precision: in float32 the rounding of f
+alone, about 1e-7 |f| / eps, is far above the tolerance.
 
 This module can be called: it is the function of the same name, so that both of the era's imports work.
 """
@@ -51,7 +51,7 @@ def contiguous(input):
 
 
 def make_jacobian(input, num_out):
-    """Zero matrices (elements of a tensor x num_out) for the tensors in input that require grad; None where none does."""
+    """Zero matrices (elements x num_out) for the tensors in input that require grad; None where none does."""
     if isinstance(input, Tensor):
         return _core.tensor_from_array(np.zeros((input.array.size, num_out), input.array.dtype))
     if isinstance(input, Variable):
@@ -117,9 +117,9 @@ def _variables(x):
 def gradcheck(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
     """Whether func's gradients agree with finite differences: |a - n| <= atol + rtol |n| for every entry.
 
-    func: takes `inputs` (a Variable or a sequence) and returns a Variable or a tuple of them; inputs that require grad must
-    be DoubleTensors (a warning is given otherwise). eps: half width of the difference. Raises RuntimeError on disagreement,
-    or returns False with raise_exception=False; returns True otherwise.
+    func: takes `inputs` (a Variable or a sequence) and returns a Variable or a tuple of them; inputs that require grad
+    must be DoubleTensors (a warning is given otherwise). eps: half width of the difference. Raises RuntimeError on
+    disagreement, or returns False with raise_exception=False; returns True otherwise.
 
     >>> import minigrad as torch
     >>> x = Variable(torch.DoubleTensor([0.5, -1.5]), requires_grad=True)
@@ -127,10 +127,15 @@ def gradcheck(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True
     True
     """
     inputs = (inputs,) if isinstance(inputs, Variable) else tuple(inputs)
-    single = [k for k, v in enumerate(inputs) if isinstance(v, Variable) and v.requires_grad and array_of(v).dtype != np.float64]
+    single = [
+        k
+        for k, v in enumerate(inputs)
+        if isinstance(v, Variable) and v.requires_grad and array_of(v).dtype != np.float64
+    ]
     if single:
         warnings.warn(
-            f"gradcheck: input {single[0]} is a {_core.type_name(array_of(inputs[single[0]]))}; in single precision the rounding "
+            f"gradcheck: input {single[0]} is a {_core.type_name(array_of(inputs[single[0]]))}; in single precision "
+            "the rounding "
             f"error of finite differences (about 1e-7 / eps = {1e-7 / eps:.0e}) exceeds the tolerance. Use .double()",
             UserWarning,
             stacklevel=2,
@@ -164,9 +169,10 @@ def gradcheck(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True
                 difference[np.isnan(difference)] = np.inf
                 worst = np.unravel_index(np.argmax(difference), difference.shape)
                 return fail(
-                    f"the gradient of output {number} with respect to input {k} is wrong: element {worst[0]} of the input, element "
-                    f"{worst[1]} of the output: backward gives {a.array[worst]:.9g}, finite differences {n.array[worst]:.9g}"
-                    + (" (an input is in single precision: use .double())" if single else "")
+                    f"the gradient of output {number} with respect to input {k} is wrong: element {worst[0]} of the "
+                    "input, element "
+                    f"{worst[1]} of the output: backward gives {a.array[worst]:.9g}, finite differences "
+                    f"{n.array[worst]:.9g}" + (" (an input is in single precision: use .double())" if single else "")
                 )
         if not correct:
             return fail("backward returned a gradient whose size is not its input's")
@@ -193,7 +199,10 @@ def gradgradcheck(func, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-
         outputs = (output,) if isinstance(output, Variable) else tuple(output)
         rng = np.random.default_rng(0)
         grad_outputs = tuple(
-            Variable(_core.tensor_from_array(rng.standard_normal(array_of(o).shape).astype(array_of(o).dtype)), requires_grad=True)
+            Variable(
+                _core.tensor_from_array(rng.standard_normal(array_of(o).shape).astype(array_of(o).dtype)),
+                requires_grad=True,
+            )
             for o in outputs
         )
     grad_outputs = (grad_outputs,) if isinstance(grad_outputs, Variable) else tuple(grad_outputs)

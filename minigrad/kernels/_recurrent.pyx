@@ -84,7 +84,7 @@ cdef extern from *:
         void (*gather_previous)(const mg_sequence *, void *) noexcept nogil
         size_t (*product_plan)(mg_product *, int) noexcept nogil
         void (*product)(mg_product *, void *) noexcept nogil
-        void (*sum_rows)(long, long, const void *, void *) noexcept nogil
+        void (*sum_rows)(long, long, const void *, void *, int) noexcept nogil
 
     ctypedef struct mg_recurrent_pair:
         mg_recurrent of[2]
@@ -530,8 +530,8 @@ cdef tuple back(object kind, SavedSequence saved, mg_sequence *s, object d_h, ob
     elif d_cn is not None:
         raise ValueError(f"d_cn must be None for {kind}, which has no cell state")
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[saved.type]
-    cdef void *scratch = scratch_block(kernels.backward_scratch(s))
     s.threads = threads
+    cdef void *scratch = scratch_block(kernels.backward_scratch(s))
     with nogil:
         kernels.backward(s, scratch)
     mg_give(scratch)
@@ -563,7 +563,10 @@ def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None)
 
 cdef array sum_rows(int type, long rows, long width, const void *a):
     cdef array out = empty_vector(width, typenum_of(type))
-    mg_tables[chosen].of[type].sum_rows(rows, width, a, cnp.PyArray_DATA(out))
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
+    cdef void *to = cnp.PyArray_DATA(out)
+    with nogil:
+        kernels.sum_rows(rows, width, a, to, threads)
     return out
 
 

@@ -63,7 +63,7 @@ typedef struct {
     size_t (*product_plan)(mg_product *, int threads);
     void (*product)(mg_product *, void *scratch);
     /* to[j] = sum over i of a[i * width + j] */
-    void (*sum_rows)(long rows, long width, const void *a, void *to);
+    void (*sum_rows)(long rows, long width, const void *a, void *to, int threads);
 } mg_recurrent;
 
 /* Index 0 is float, 1 is double. */

@@ -12,13 +12,13 @@
 #include "product.h"
 #include "threads.h"
 
+/* A slice of the batch is at least so many sequences: with fewer, reading the panels takes longer than the products. */
 #ifndef MG_SEQUENCES_PER_THREAD
-/* A slice of the batch is at least so many sequences. */
-#define MG_SEQUENCES_PER_THREAD 2
+#define MG_SEQUENCES_PER_THREAD 4
+#endif
 
 /* A product is shared by columns if every thread gets at least so many panels. */
 #define MG_PANELS_PER_SHARE 4
-#endif
 
 /* One cell: `sums` are the recurrent sides, of its unit block, for one row. */
 MG_FN void MG_NAME(cell_forward)(const mg_sequence *s, long row, const MG_ELEMENT *h, const MG_ELEMENT *c, long unit,
@@ -425,18 +425,43 @@ static void MG_NAME(product)(mg_product *p, void *scratch)
     mg_parallel(MG_NAME(product_part), p, p->parts);
 }
 
+typedef struct {
+    long rows, width;
+    const MG_ELEMENT *a;
+    MG_ELEMENT *to;
+    int parts;
+} MG_NAME(shared_sum);
+
 /* Four vectors of columns at a time, which is a whole cache line or several of each row. */
-static void MG_NAME(sum_rows)(long rows, long width, const void *a, void *to)
+static void MG_NAME(sum_rows_part)(void *context, int part)
 {
-    MG_ELEMENT *out = to;
-    for (long first = 0; first < width; first += 4 * MG_LANES) {
-        const MG_ELEMENT *from = (const MG_ELEMENT *)a + first;
-        const long left = width - first;
-        MG_VALUE sum[4] = {{0}};
-        for (long i = 0; i < rows; i++, from += width)
-            for (long v = 0; v < 4 && v * MG_LANES < left; v++)
-                sum[v] += MG_NAME(load_upto)(from + v * MG_LANES, left - v * MG_LANES);
-        for (long v = 0; v < 4 && v * MG_LANES < left; v++)
-            MG_NAME(store_upto)(out + first + v * MG_LANES, sum[v], left - v * MG_LANES);
+    const MG_NAME(shared_sum) *sum = context;
+    const long block = 4 * MG_LANES, blocks = (sum->width + block - 1) / block;
+    const long end = mg_smaller(sum->width, mg_cut(blocks, part + 1, sum->parts) * block);
+    for (long first = mg_cut(blocks, part, sum->parts) * block; first < end; first += block) {
+        const MG_ELEMENT *from = sum->a + first;
+        const long left = sum->width - first;
+        MG_VALUE total[4] = {{0}};
+        if (left >= block)
+            for (long i = 0; i < sum->rows; i++, from += sum->width)
+                for (int v = 0; v < 4; v++)
+                    total[v] += MG_NAME(load)(from + v * MG_LANES);
+        else
+            for (long i = 0; i < sum->rows; i++, from += sum->width)
+                for (int v = 0; v < 4 && v * MG_LANES < left; v++)
+                    total[v] += MG_NAME(load_upto)(from + v * MG_LANES, left - v * MG_LANES);
+        for (int v = 0; v < 4 && v * MG_LANES < left; v++)
+            MG_NAME(store_upto)(sum->to + first + v * MG_LANES, total[v], left - v * MG_LANES);
     }
+}
+
+/* Reading an element counts as so many operations. */
+#define MG_OPERATIONS_PER_READ 16
+
+static void MG_NAME(sum_rows)(long rows, long width, const void *a, void *to, int threads)
+{
+    MG_NAME(shared_sum) sum = {rows, width, a, to, 1};
+    sum.parts = mg_parts(threads, (double)MG_OPERATIONS_PER_READ * (double)rows * (double)width,
+                         width / (4 * MG_LANES));
+    mg_parallel(MG_NAME(sum_rows_part), &sum, sum.parts);
 }

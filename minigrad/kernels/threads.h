@@ -12,8 +12,11 @@
 /* More parts than this are never asked for. */
 #define MG_MOST_THREADS 256
 
-/* Below this many floating-point operations for each, waking another thread costs more than it saves. */
+/* Below this many floating-point operations for each, waking another thread costs more than it saves. Both this and
+ * MG_SEQUENCES_PER_THREAD may be set to 1 when compiling, to see the smallest work shared. */
+#ifndef MG_OPERATIONS_PER_THREAD
 #define MG_OPERATIONS_PER_THREAD 3e6
+#endif
 
 /* Whether there can be more than one thread. */
 int mg_can_thread(void);

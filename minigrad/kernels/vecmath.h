@@ -16,6 +16,7 @@
 
 #ifndef MG_VECMATH_COMMON
 #define MG_VECMATH_COMMON
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -157,6 +158,39 @@ MG_FN void MG_NAME(store_upto)(MG_ELEMENT *to, MG_VALUE x, long count)
         MG_NAME(store_part)(to, x, count);
 }
 
+/* The smaller of x and a limit, x if it is NaN. */
+MG_FN MG_VALUE MG_NAME(at_most)(MG_VALUE x, MG_ELEMENT limit)
+{
+    const MG_VALUE most = MG_NAME(splat)(limit);
+#if defined(__AVX512F__) && MG_REAL == 32
+    return (MG_VALUE)_mm512_min_ps((__m512)most, (__m512)x);
+#elif defined(__AVX512F__)
+    return (MG_VALUE)_mm512_min_pd((__m512d)most, (__m512d)x);
+#elif defined(__AVX2__) && MG_REAL == 32
+    return (MG_VALUE)_mm256_min_ps((__m256)most, (__m256)x);
+#elif defined(__AVX2__)
+    return (MG_VALUE)_mm256_min_pd((__m256d)most, (__m256d)x);
+#else
+    return MG_NAME(select)(x > limit, most, x);
+#endif
+}
+
+/* `yes` where the sign of x is set, `no` elsewhere. */
+MG_FN MG_VALUE MG_NAME(by_sign)(MG_VALUE x, MG_VALUE yes, MG_VALUE no)
+{
+#if defined(__AVX512F__) && MG_REAL == 32
+    return (MG_VALUE)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)x), (__m512)no, (__m512)yes);
+#elif defined(__AVX512F__)
+    return (MG_VALUE)_mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)x), (__m512d)no, (__m512d)yes);
+#elif defined(__AVX2__) && MG_REAL == 32
+    return (MG_VALUE)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)x);
+#elif defined(__AVX2__)
+    return (MG_VALUE)_mm256_blendv_pd((__m256d)no, (__m256d)yes, (__m256d)x);
+#else
+    return MG_NAME(select)((MG_BITS)x < 0, yes, no);
+#endif
+}
+
 MG_FN MG_VALUE MG_NAME(absolute)(MG_VALUE x)
 {
     MG_BITS sign = (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0);
@@ -202,50 +236,75 @@ MG_FN MG_VALUE MG_NAME(power_of_two)(MG_BITS n)
     return (MG_VALUE)((n + MG_EXPONENT_BIAS) << MG_MANTISSA);
 }
 
-MG_FN MG_VALUE MG_NAME(exp)(MG_VALUE x)
+/* y 2^n, rounded once; n is `whole` as a number. */
+MG_FN MG_VALUE MG_NAME(scale)(MG_VALUE y, MG_VALUE n, MG_BITS whole)
 {
+#if defined(__AVX512F__) && MG_REAL == 32
+    (void)whole;
+    return (MG_VALUE)_mm512_scalef_ps((__m512)y, (__m512)n);
+#elif defined(__AVX512F__)
+    (void)whole;
+    return (MG_VALUE)_mm512_scalef_pd((__m512d)y, (__m512d)n);
+#else
     const MG_VALUE rounder = MG_NAME(splat)(MG_ROUNDER);
-    MG_VALUE n, rest;
-    MG_BITS whole;
-    x = MG_NAME(select)(x > MG_EXP_MAX, MG_NAME(splat)(MG_EXP_MAX), x);
-    x = MG_NAME(select)(x < MG_EXP_MIN, MG_NAME(splat)(MG_EXP_MIN), x);
-    MG_VALUE y = (MG_ELEMENT)1 + MG_NAME(reduced_expm1)(x, &n, &whole, &rest);
     MG_BITS half = (MG_BITS)(n * (MG_ELEMENT)0.5 + rounder) - (MG_BITS)rounder;
     return y * MG_NAME(power_of_two)(half) * MG_NAME(power_of_two)(whole - half);
+#endif
 }
 
-/* (numerator + rest) / (a + b) with nearly one rounding: what a + b loses is put back. Exact for |a| >= |b|; when b
- * outgrows a, what remains to put back fades. `rest` is tiny beside the numerator. */
-MG_FN MG_VALUE MG_NAME(over_sum)(MG_VALUE numerator, MG_VALUE rest, MG_ELEMENT a, MG_VALUE b)
+/* e^x for MG_EXP_MIN <= x <= MG_EXP_MAX, and NaN. */
+MG_FN MG_VALUE MG_NAME(exp_within)(MG_VALUE x)
 {
-    MG_VALUE sum = a + b, lost = b - (sum - a) + rest;
+    MG_VALUE n, rest;
+    MG_BITS whole;
+    MG_VALUE y = (MG_ELEMENT)1 + MG_NAME(reduced_expm1)(x, &n, &whole, &rest);
+    return MG_NAME(scale)(y, n, whole);
+}
+
+MG_FN MG_VALUE MG_NAME(exp)(MG_VALUE x)
+{
+    return MG_NAME(exp_within)(-MG_NAME(at_most)(-MG_NAME(at_most)(x, MG_EXP_MAX), -MG_EXP_MIN));
+}
+
+/* numerator / (a + b) with nearly one rounding: what a + b loses is put back. Exact for |a| >= |b|; when b outgrows a, what
+ * remains to put back fades. `rest`, unless NULL, is tiny beside numerator and b, and to be added to both. */
+MG_FN MG_VALUE MG_NAME(over_sum)(MG_VALUE numerator, MG_ELEMENT a, MG_VALUE b, const MG_VALUE *rest)
+{
+    MG_VALUE sum = a + b, lost = b - (sum - a);
+    if (rest)
+        lost += *rest;
 #ifdef MG_FUSED
-    MG_VALUE inverse = (MG_ELEMENT)1 / sum, y = numerator * inverse;
-    return y + ((numerator - y * sum) + (rest - y * lost)) * inverse;
+#if defined(__AVX512F__) && MG_REAL == 32
+    /* 14 bits are enough: the remainder below makes 28 of them. */
+    MG_VALUE inverse = (MG_VALUE)_mm512_rcp14_ps((__m512)sum);
+#else
+    MG_VALUE inverse = (MG_ELEMENT)1 / sum;
+#endif
+    MG_VALUE y = numerator * inverse, remainder = numerator - y * sum - y * lost;
+    return y + (rest ? remainder + *rest : remainder) * inverse;
 #else
     MG_VALUE y = numerator / sum;
-    return y + (rest - y * lost) / sum;
+    return y + (rest ? *rest - y * lost : -y * lost) / sum;
 #endif
 }
 
 MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
 {
     MG_BITS sign = (MG_BITS)x & (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0);
-    MG_VALUE twice = (MG_ELEMENT)2 * MG_NAME(absolute)(x);
     MG_VALUE n, rest;
     MG_BITS whole;
     /* tanh rounds to 1 long before 22, where e^44 + 2 == e^44 in both precisions. */
-    twice = MG_NAME(select)(twice > (MG_ELEMENT)44, MG_NAME(splat)(44), twice);
+    MG_VALUE twice = MG_NAME(at_most)((MG_ELEMENT)2 * MG_NAME(absolute)(x), 44);
     MG_VALUE q = MG_NAME(reduced_expm1)(twice, &n, &whole, &rest);
     MG_VALUE scale = MG_NAME(power_of_two)(whole);
     MG_VALUE less = scale - (MG_ELEMENT)1, t = scale * q + less;
     rest = scale * rest + (scale * q - (t - less));
-    return (MG_VALUE)((MG_BITS)MG_NAME(over_sum)(t, rest, 2, t) | sign);
+    return (MG_VALUE)((MG_BITS)MG_NAME(over_sum)(t, 2, t, &rest) | sign);
 }
 
 MG_FN MG_VALUE MG_NAME(sigmoid)(MG_VALUE x)
 {
-    MG_VALUE one = MG_NAME(splat)(1), zero = {0};
-    MG_VALUE z = MG_NAME(exp)(-MG_NAME(absolute)(x));
-    return MG_NAME(over_sum)(MG_NAME(select)(x < (MG_ELEMENT)0, z, one), zero, 1, z);
+    MG_VALUE one = MG_NAME(splat)(1);
+    MG_VALUE z = MG_NAME(exp_within)(-MG_NAME(at_most)(MG_NAME(absolute)(x), -MG_EXP_MIN));
+    return MG_NAME(over_sum)(MG_NAME(by_sign)(x, z, one), 1, z, NULL);
 }

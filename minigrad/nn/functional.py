@@ -40,6 +40,7 @@ from minigrad.ops.margins import (
 )
 from minigrad.ops.neural import glu, hardshrink, logsigmoid, prelu, softplus, softshrink, softsign, tanhshrink
 from minigrad.ops.shape import clone, squeeze
+from minigrad.utils import missing
 
 __all__ = [
     "alpha_dropout",
@@ -407,3 +408,5 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     1.
     """
     return squeeze(margins.cosine_similarity(x1, x2, dim, eps))
+
+__getattr__ = missing.attribute_error(__name__)

@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad._core import Tensor, Variable, array_of, tensor_from_array
 from minigrad.tensor.sampling import randperm
+from minigrad.utils import missing
 
 __all__ = [
     "calculate_gain",
@@ -185,3 +186,5 @@ def sparse(tensor, sparsity, std=0.01):
     for column in range(array.shape[1]):
         array[randperm(array.shape[0]).array[:zeros], column] = 0
     return tensor
+
+__getattr__ = missing.attribute_error(__name__)

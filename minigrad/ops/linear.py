@@ -3,7 +3,6 @@
 A derivative of a product is a product again, with one factor transposed.
 """
 
-
 import numpy as np
 
 from minigrad import kernels
@@ -286,7 +285,6 @@ baddbmm = _with_addend("baddbmm", "bmm(batch1, batch2)", bmm, "batch1, batch2")
 addbmm = _with_addend(
     "addbmm", "(sum over the batch of bmm(batch1, batch2))", lambda a, b: total(bmm(a, b), 0, False), "batch1, batch2"
 )
-
 
 
 def _torch_with_addend(name):

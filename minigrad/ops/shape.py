@@ -175,7 +175,14 @@ row(
     [(S(T(2, 3), 4), RuntimeError, "invalid for an input with 6 elements"),
      (S(T(2, 3), 1.5), TypeError, "sizes must be ints")], types=ALL, exported=(), contiguous=True,
 )  # fmt: skip
-row("view_as", view_as, [S(T(2, 3), T(3, 2, grad=False)), S(T(1), T(1, 1, grad=False))], types=ALL, exported=(), contiguous=True)
+row(
+    "view_as",
+    view_as,
+    [S(T(2, 3), T(3, 2, grad=False)), S(T(1), T(1, 1, grad=False))],
+    types=ALL,
+    exported=(),
+    contiguous=True,
+)
 row(
     "permute", permute, [S(T(2, 3, 4), 2, 0, 1), S(T(3, 1), 1, 0), S(T(2, 3), -1, 0)],
     [(S(T(2, 3), 0, 0), RuntimeError, "each of the 2 dimensions once")], types=ALL, exported=(),
@@ -192,14 +199,19 @@ row("unsqueeze", unsqueeze, [S(T(2, 3), 0), S(T(2, 3), 1), S(T(3), -1), S(T(1), 
 
 # ---------------------------------------------------------------- broadcasting, and its derivative
 
+
 def _sum_to(x, size):
     lead = x.ndim - len(size)
+    if lead == 1 and x.shape[1:] == size:  # a bias: the frequent case
+        return x.sum(0)
     axes = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(size) if s == 1 and x.shape[i + lead] != 1)
     total = x.sum(axis=axes, keepdims=True) if axes else x
     return total.reshape(size)
 
 
-sum_to_size = Operation("sum_to_size", _sum_to, "x", "size", derivatives={"x": lambda g, x_size: broadcast_to(g, x_size)})
+sum_to_size = Operation(
+    "sum_to_size", _sum_to, "x", "size", derivatives={"x": lambda g, x_size: broadcast_to(g, x_size)}
+)
 broadcast_to = Operation(
     "expand", np.broadcast_to, "x", "size", derivatives={"x": lambda g, x_size: sum_to_size(g, x_size)}, view=True
 )
@@ -287,6 +299,7 @@ row(
 
 
 # ---------------------------------------------------------------- joining and splitting
+
 
 def _cat_backward(g, sizes, dim):
     grads, start = [], 0
@@ -411,6 +424,7 @@ row(
 
 
 # ---------------------------------------------------------------- views by stride (the engine records these itself)
+
 
 def geometry(base, view):
     """Where `view` lies in the memory of `base`, in elements: (base sizes, base strides, sizes, strides, offset)."""

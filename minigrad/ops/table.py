@@ -36,12 +36,14 @@ class T:
     def build(self, rng: np.random.Generator, dtype: str) -> np.ndarray:
         kind = np.dtype(self.dtype or dtype)
         if self.values is not None:
-            return np.array(self.values, kind)
+            return np.array(np.abs(self.values) if kind.kind == "u" else self.values).astype(kind)
         count = int(np.prod(self.size))
         if kind.kind in "iu":
             low = max(0, int(self.low)) if kind.kind == "u" else int(self.low)
-            return rng.integers(low, max(int(self.high), low + 1), size=self.size, endpoint=self.dtype is None).astype(kind)
-        if self.distinct:    # evenly spaced and shuffled; 0.37 keeps them off 0 and off halves
+            return rng.integers(low, max(int(self.high), low + 1), size=self.size, endpoint=self.dtype is None).astype(
+                kind
+            )
+        if self.distinct:  # evenly spaced and shuffled; 0.37 keeps them off 0 and off halves
             numbers = (np.arange(count) + 0.37) / count * (self.high - self.low) + self.low
             return rng.permutation(numbers).reshape(self.size).astype(kind)
         return rng.uniform(self.low, self.high, self.size).astype(kind)

@@ -6,6 +6,7 @@ from minigrad.optim.averaged import ASGD, Rprop
 from minigrad.optim.lbfgs import LBFGS
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.sgd import SGD
+from minigrad.utils import missing
 
 __all__ = [
     "ASGD",
@@ -20,3 +21,5 @@ __all__ = [
     "Rprop",
     "lr_scheduler",
 ]
+
+__getattr__ = missing.attribute_error(__name__)

@@ -9,6 +9,7 @@ from bisect import bisect_right
 
 from minigrad._core import Tensor, Variable
 from minigrad.optim.optimizer import Optimizer
+from minigrad.utils import missing
 
 __all__ = ["ExponentialLR", "LambdaLR", "MultiStepLR", "ReduceLROnPlateau", "StepLR"]
 
@@ -184,3 +185,6 @@ class ReduceLROnPlateau:
                 group["lr"] = new
                 if self.verbose:
                     print(f"Epoch {epoch:5d}: reducing learning rate of group {k} to {new:.4e}.")
+
+
+__getattr__ = missing.attribute_error(__name__)

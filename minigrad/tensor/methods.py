@@ -14,7 +14,6 @@ from minigrad.tensor import facts, memory, printing, types
 from minigrad.tensor.storage import check_async
 from minigrad.tensor.types import size_of_shape
 
-
 # ---------------------------------------------------------------- size and memory
 
 
@@ -79,7 +78,8 @@ def truth(self):
     array = array_of(self)
     if array.size > 1:
         raise RuntimeError(
-            f"a tensor of size {tuple(array.shape)} has no single truth value; compare it, reduce it with .all() or .any(), or "
+            f"a tensor of size {tuple(array.shape)} has no single truth value; compare it, reduce it with .all() or "
+            f".any(), or "
             "take one element"
         )
     return bool(array.size) and bool(array.reshape(-1)[0])
@@ -144,6 +144,7 @@ def cuda(self, device=None, non_blocking=False, **kwargs):
 
     check_async("cuda", kwargs)
     require()
+    return self
 
 
 def new(self, *args):
@@ -195,15 +196,15 @@ _SHARED = {
     "size": size, "dim": dim, "ndimension": dim, "numel": facts.numel, "nelement": facts.numel, "stride": stride,
     "element_size": element_size, "data_ptr": data_ptr, "is_contiguous": is_contiguous, "is_same_size": is_same_size,
     "shape": property(lambda self: size_of_shape(array_of(self).shape)), "type": type_, "type_as": type_as, "cpu": cpu,
-    "cuda": cuda, "is_signed": is_signed, "equal": facts.equal,
+    "cuda": cuda, "is_signed": is_signed,
 }  # fmt: skip
-for _name, _cls in (("float", "FloatTensor"), ("double", "DoubleTensor"), ("half", "HalfTensor"), ("long", "LongTensor"),
-                    ("int", "IntTensor"), ("short", "ShortTensor"), ("char", "CharTensor"), ("byte", "ByteTensor")):  # fmt: skip
+for _kind, _cls in types.tensor_classes.items():
+    _name = _kind.removesuffix("Tensor").lower()
 
-    def _conversion(self, cls=types.tensor_classes[_cls]):
+    def _conversion(self, cls=_cls):
         return convert(self, cls)
 
-    _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to a {_cls} (itself, if it is one)."
+    _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to a {_kind} (itself, if it is one)."
     _SHARED[_name] = _conversion
 
 

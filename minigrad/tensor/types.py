@@ -4,9 +4,11 @@ A Tensor holds its array in `.array` and never records history. What a type can 
 the table of operations (`minigrad.ops.table`) and from `minigrad.tensor.methods`, on Tensors and Variables alike.
 """
 
+import operator
+
 import numpy as np
 
-from minigrad import _core
+from minigrad import _core, cuda
 from minigrad.ops import elementwise
 from minigrad.tensor import memory, storage
 from minigrad.tensor.memory import NO_ELEMENTS
@@ -54,12 +56,19 @@ def size_of_shape(shape):
     return tuple.__new__(Size, () if shape == NO_ELEMENTS else shape)
 
 
-class _Tensor(_core.Tensor):
+class _Printed(type):
+    """Prints a class by the package's name of the moment: torch.FloatTensor while an era script runs."""
+
+    def __repr__(cls):
+        return f"<class '{_core.package}.{cls.__name__}'>"
+
+
+class _Tensor(_core.Tensor, metaclass=_Printed):
     """Constructor and identity of a tensor type.
 
-    `X()` no elements; `X(2, 3)` or `X(Size)` uninitialised; `X([1, 2])` the numbers of a (nested) list or tuple, copied;
-    `X(tensor)` of the same type: a view of the same memory; `X(storage)` of the same type: a 1-D view of it; `X(ndarray)`:
-    shares memory if the dtypes are equal, else a converted copy.
+    `X()` no elements; `X(2, 3)` or `X(Size)` uninitialised; `X([1, 2])` the numbers of a (nested) list or tuple,
+    copied; `X(tensor)` of the same type: a view of the same memory; `X(storage)` of the same type: a 1-D view of it;
+    `X(ndarray)`: shares memory if the dtypes are equal, else a converted copy.
 
     Raises RuntimeError for ragged sequences and elements of the wrong kind, TypeError for anything else.
     """
@@ -88,7 +97,8 @@ class _Tensor(_core.Tensor):
                 return cls._from_sequence(first)
             if isinstance(first, _core.Tensor):
                 if type(first) is not cls:
-                    raise TypeError(f"{cls.kind}: a tensor argument must be of the same type, got {first.kind}; convert it "
+                    raise TypeError(f"{cls.kind}: a tensor argument must be of the same type, got {first.kind}; "
+                                    f"convert it "
                                     f"with .type('{_core.package}.{cls.kind}')")  # fmt: skip
                 return first.array[...]
             if isinstance(first, np.ndarray):
@@ -147,6 +157,9 @@ class _Tensor(_core.Tensor):
     def __copy__(self):
         return _core.tensor_from_array(self.array[...])
 
+    def __ipow__(self, other):
+        return _core.call_in_place("pow", operator.pow, self, (other,), {})
+
     # Variables have none of these in-place operators; there Python makes `x %= y` of `x = x % y`.
     def __imod__(self, other):
         return _core.call_in_place("remainder", elementwise.remainder, self, (other,), {})
@@ -176,7 +189,8 @@ def _rebuild(cls, handle, offset, size, stride):
 def _checked_size(cls, args):
     for a in args:
         if isinstance(a, bool) or not isinstance(a, (int, np.integer)):
-            raise TypeError(f"{cls.kind}: expected sizes (ints), one list of numbers, a tensor of this type or an ndarray; got "
+            raise TypeError(f"{cls.kind}: expected sizes (ints), one list of numbers, a tensor of this type or an "
+                            f"ndarray; got "
                             f"({', '.join(type(a).__name__ for a in args)})")  # fmt: skip
         if a < 1 and tuple(args) != NO_ELEMENTS:
             raise RuntimeError(
@@ -196,7 +210,8 @@ def shared_array(name, array):
             f"{name}: an array with a negative stride (a reversed slice, say) cannot be a tensor; copy it: array.copy()"
         )
     if any(s % array.itemsize for s in array.strides) or not array.flags.aligned:
-        raise RuntimeError(f"{name}: the array's elements do not lie at multiples of their size in memory (a field of a structured "
+        raise RuntimeError(f"{name}: the array's elements do not lie at multiples of their size in memory (a field "
+                           f"of a structured "
                            "array, say); copy it: array.copy()")  # fmt: skip
     if not array.dtype.isnative:
         raise TypeError(f"{name}: the array is in another machine's byte order ({array.dtype.str}); convert it: "
@@ -227,7 +242,8 @@ def _first_odd(sequence):
             if found:
                 return found
         elif isinstance(s, (_core.Tensor, _core.Variable)):
-            return (f"expected numbers in the list, got a {type(s).__name__} of size {tuple(_core.array_of(s).shape)}; join tensors with "
+            return (f"expected numbers in the list, got a {type(s).__name__} of size "
+                    f"{tuple(_core.array_of(s).shape)}; join tensors with "
                     f"{_core.package}.stack or {_core.package}.cat")  # fmt: skip
         elif not isinstance(s, (int, float, np.generic, np.ndarray)):
             return f"expected numbers in the list, got {s!r} ({type(s).__name__})"
@@ -242,7 +258,7 @@ def _define(kind, dtype):
         "__doc__": _Tensor.__doc__,
         "__module__": "minigrad",
     }
-    cls = type(kind, (_Tensor,), body)
+    cls = _Printed(kind, (_Tensor,), body)
     _core.register_tensor_class(np.ndarray, [dtype], cls)
     return cls
 
@@ -289,11 +305,13 @@ def class_by_name(name):
     """The tensor class of a name: 'torch.FloatTensor', 'minigrad.FloatTensor', or the class itself."""
     if name in tensor_classes.values():
         return name
+    if name in cuda.tensor_types.values():
+        return name.on_cpu()
     if isinstance(name, str):
         parts = name.split(".")
         if parts[0] in ("torch", "minigrad") and parts[-1] in tensor_classes and len(parts) == 2:
             return tensor_classes[parts[-1]]
-        if parts[0] in ("torch", "minigrad") and parts[1:2] == ["cuda"]:
-            raise RuntimeError(f"{name}: CUDA tensors need a GPU and CuPy, and there is none here")
+        if parts[0] in ("torch", "minigrad") and parts[1:2] == ["cuda"] and parts[2] in cuda.tensor_types:
+            return cuda.tensor_types[parts[2]].on_cpu()
     names = ", ".join(f"{_core.package}.{n}" for n in tensor_classes)
     raise TypeError(f"expected a tensor type ({names}), got {name!r}")

@@ -1,0 +1,5 @@
+"""What the rooms share, and `utils.data`: datasets and the loader."""
+
+from minigrad.utils import missing
+
+__getattr__ = missing.attribute_error(__name__, modules={"data": "minigrad.utils.data"})

@@ -62,7 +62,7 @@ def test_new_style():
 
 def test_new_style_is_differentiable_again():
     a, b = leaf(2), leaf(5)
-    out = Mul.apply(Mul.apply(a, b), a)      # a^2 b
+    out = Mul.apply(Mul.apply(a, b), a)  # a^2 b
     (g,) = torch.autograd.grad(out, a, create_graph=True)
     assert numbers(g) == [20]
     (second, mixed) = torch.autograd.grad(g, [a, b])
@@ -258,13 +258,15 @@ def test_saved_value_that_changed_is_noticed(which):
 
         @staticmethod
         def backward(ctx, g):
-            ctx.saved_tensors  # noqa: B018
+            (_,) = ctx.saved_tensors
             return g
 
     x = leaf(1) * 1
     out = Made.apply(x)
     (x if which == "input" else out).add_(1)
-    with pytest.raises(RuntimeError, match=r"modified by an inplace operation: Made saved a value of size \(1,\) at version 0"):
+    with pytest.raises(
+        RuntimeError, match=r"modified by an inplace operation: Made saved a value of size \(1,\) at version 0"
+    ):
         out.backward()
 
 
@@ -273,8 +275,7 @@ def test_the_context_is_reachable_from_the_node():
     out = Mul.apply(a, b)
     assert [t.tolist() for t in out.grad_fn.saved_tensors] == [[2], [3]]
     assert out.grad_fn.needs_input_grad == (True, True)
-    with pytest.raises(AttributeError):
-        out.grad_fn.missing
+    assert not hasattr(out.grad_fn, "missing")
 
 
 # ---------------------------------------------------------------- marks
@@ -318,7 +319,9 @@ def test_mark_dirty_of_a_view_rewrites_its_base():
 
 def test_mark_dirty_refuses_leaves_and_strangers():
     for x in (leaf(1), leaf(1).view(1)):
-        with pytest.raises(RuntimeError, match="a leaf Variable that requires grad has been used in an in-place operation"):
+        with pytest.raises(
+            RuntimeError, match="a leaf Variable that requires grad has been used in an in-place operation"
+        ):
             AddIn.apply(x, leaf(1))
 
     def stranger(ctx, x):
@@ -361,7 +364,7 @@ def test_mark_non_differentiable():
 
         @staticmethod
         def backward(ctx, g_place, g):
-            x, place = ctx.saved_variables
+            _x, place = ctx.saved_variables
             assert not place.requires_grad
             assert numbers(g_place) == [0]
             return g * 2
@@ -624,7 +627,7 @@ def test_once_differentiable():
         @once_differentiable
         def backward(ctx, g):
             assert torch.is_tensor(g)
-            x, y = ctx.saved_tensors
+            _x, y = ctx.saved_tensors
             return g * y, None
 
     assert Once.backward.__name__ == "backward"
@@ -661,7 +664,7 @@ def test_once_differentiable_refuses_also_where_only_the_saved_value_depends():
 
 
 def test_stochastic_functions_are_gone():
-    with pytest.raises(RuntimeError, match="removed in 0.3"):
+    with pytest.raises(RuntimeError, match=r"removed in 0\.3"):
         StochasticFunction()
     with pytest.raises(RuntimeError, match="removed"):
         leaf(1).reinforce(1)

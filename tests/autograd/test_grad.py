@@ -144,7 +144,7 @@ def test_whether_a_graph_is_recorded(seed, create_graph, recorded):
     assert g.requires_grad == recorded
     assert g.volatile == (not recorded)
     assert numbers(g) == [6]
-    if recorded:      # retain_graph follows
+    if recorded:  # retain_graph follows
         grad(out, x)
     with pytest.raises(RuntimeError, match="retain_graph"):
         grad(out, x)
@@ -197,7 +197,7 @@ def test_a_hook_replaces_the_gradient_on_the_way():
     h.register_hook(lambda g: g * 10)
     gx, gh = grad(h * h, [x, h])
     assert numbers(gx) == [360]
-    assert numbers(gh) == [12]      # captured before the hook: what belongs to h itself
+    assert numbers(gh) == [12]  # captured before the hook: what belongs to h itself
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,18 @@ def unsteady(saved, g):
 
 
 WRONG = {
-    "factor": (product(lambda saved, g: (g * saved[1] * 1.01, g * saved[0])), r"input 0 is wrong: element . of the input.* finite differences"),
+    "factor": (
+        product(lambda saved, g: (g * saved[1] * 1.01, g * saved[0])),
+        r"input 0 is wrong: element . of the input.* finite differences",
+    ),
     "missing term": (made(lambda x, y: x * x + y, lambda s, g: (g * s[0], g)), "input 0 is wrong"),
     "second input": (product(lambda saved, g: (g * saved[1], g * saved[0] + 0.1)), "input 1 is wrong"),
     "no gradient": (product(lambda saved, g: (g * saved[1], None)), "input 1 is wrong"),
     "sign": (product(lambda saved, g: (-g * saved[1], g * saved[0])), "input 0 is wrong"),
-    "off the diagonal": (product(lambda saved, g: (g * saved[1] + g.narrow(0, 0, 1).expand(2), g * saved[0])), "input 0 is wrong"),
+    "off the diagonal": (
+        product(lambda saved, g: (g * saved[1] + g.narrow(0, 0, 1).expand(2), g * saved[0])),
+        "input 0 is wrong",
+    ),
     "not reentrant": (product(unsteady), "not reentrant"),
     "not a number": (product(lambda saved, g: (g * saved[1] * float("nan"), g * saved[0])), "wrong"),
 }
@@ -145,7 +151,11 @@ def test_tolerances_and_step_are_used():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: gradcheck(lambda x: x, [Variable(torch.ones(1).double())]), RuntimeError, "none of the inputs requires grad"),
+        (
+            lambda: gradcheck(lambda x: x, [Variable(torch.ones(1).double())]),
+            RuntimeError,
+            "none of the inputs requires grad",
+        ),
         (lambda: gradcheck(lambda x: x.data, [leaf(1)]), TypeError, "func must return Variables, got"),
     ],
 )
@@ -156,7 +166,8 @@ def test_errors(call, error, words):
 
 def test_it_is_a_module_and_a_function():
     import minigrad.autograd.gradcheck as module
-    from minigrad.autograd.gradcheck import get_numerical_jacobian, gradcheck as function
+    from minigrad.autograd.gradcheck import get_numerical_jacobian
+    from minigrad.autograd.gradcheck import gradcheck as function
 
     assert gradcheck is module
     assert gradcheck.get_numerical_jacobian is get_numerical_jacobian

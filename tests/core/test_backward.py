@@ -247,7 +247,7 @@ def test_a_node_keeps_only_what_its_formulas_name():
     del b
     assert watch() is None
     kept = a * 1
-    product = kept * Variable(double(5))        # the formula of the first argument names the second only
+    product = kept * Variable(double(5))  # the formula of the first argument names the second only
     watch = weakref.ref(kept)
     del kept
     assert watch() is None
@@ -264,7 +264,11 @@ def test_missing_gradients_of_outputs_are_none_for_formulas():
         return [sum(x * k for k, x in enumerate(g, 1) if x is not None)]
 
     operation = _core.Operation("three", lambda a: (a * 1, a * 2, a * 3), "a", joint=joint, outputs=3)
-    for roots, expected, total in [((2,), (None, None, 1.0), 3), ((1,), (None, 1.0, None), 2), ((0, 2), (1.0, None, 1.0), 4)]:
+    for roots, expected, total in [
+        ((2,), (None, None, 1.0), 3),
+        ((1,), (None, 1.0, None), 2),
+        ((0, 2), (1.0, None, 1.0), 4),
+    ]:
         x = leaf(1)
         outs = operation(x)
         assert [o.output_nr for o in outs] == [0, 1, 2]
@@ -272,8 +276,52 @@ def test_missing_gradients_of_outputs_are_none_for_formulas():
         assert seen.pop() == expected
         assert numbers(x.grad) == [total]
         outs = operation(x)
-        backward([outs[k] * 1 for k in roots for _ in range(2)], [double(1)] * 2 * len(roots))      # each summed from two
+        backward([outs[k] * 1 for k in roots for _ in range(2)], [double(1)] * 2 * len(roots))  # each summed from two
         assert seen.pop() == tuple(None if e is None else 2 * e for e in expected)
+
+
+def fused(calls):
+    """a * b and a * b * b as one operation with a reference; its own formula is for first derivatives only."""
+
+    def joint(g, a, b, needs):
+        calls.append(needs)
+        g0, g1 = (0 * a if x is None else x for x in g)
+        return [(g0 * b + g1 * b * b) if needs[0] else None, (g0 * a + g1 * 2 * a * b) if needs[1] else None]
+
+    return _core.Operation(
+        "fused",
+        lambda a, b: (a * b, a * b * b),
+        "a b",
+        joint=joint,
+        outputs=2,
+        reference=lambda a, b: (a * b, a * b * b),
+    )
+
+
+def test_a_fused_operation_takes_first_derivatives_from_its_own_formula():
+    calls = []
+    a, b = leaf(2), leaf(3)
+    backward(fused(calls)(a, b), [double(1), double(10)])
+    assert (numbers(a.grad), numbers(b.grad)) == ([93], [122])
+    c = Variable(double(2))
+    fused(calls)(c, b)[1].backward()
+    assert calls == [(True, True), (False, True)]
+
+
+def test_a_fused_operation_takes_higher_derivatives_from_its_reference():
+    calls = []
+    a = leaf(2)
+    b = a * a  # one input computed from the other: partial derivatives are wanted
+    _, second = fused(calls)(a, b)  # a^5
+    (g,) = torch.autograd.grad(second, a, create_graph=True)
+    (h,) = torch.autograd.grad(g, a)
+    assert (numbers(g), numbers(h)) == ([80], [160])
+    assert calls == []
+    b = a * a
+    first, _ = fused(calls)(a, b)  # a^3, and no gradient for the other output
+    (g,) = torch.autograd.grad(first, [a], create_graph=True)
+    (h,) = torch.autograd.grad(g, a)
+    assert (numbers(g), numbers(h)) == ([12], [12])
 
 
 def test_constant_outputs_require_no_grad():
@@ -478,11 +526,11 @@ def test_hook_under_create_graph_is_differentiable():
     x = leaf(3)
     h = x * 1
     h.register_hook(lambda g: g * x)
-    (h * h).backward(create_graph=True)     # 2 x * x
+    (h * h).backward(create_graph=True)  # 2 x * x
     assert numbers(x.grad) == [18]
     g, x.grad = x.grad, None
     g.backward()
-    assert numbers(x.grad) == [6 + 18]      # the pass back through h's own history runs the hook again
+    assert numbers(x.grad) == [6 + 18]  # the pass back through h's own history runs the hook again
 
 
 def test_hook_of_a_second_output():
@@ -738,7 +786,7 @@ def test_cycle_through_a_hook():
     def make():
         x = leaf(1)
         h = x * 2
-        h.register_hook(lambda g: h * g)       # the hook holds h, h holds its node, the node the hook
+        h.register_hook(lambda g: h * g)  # the hook holds h, h holds its node, the node the hook
         return weakref.ref(h)
 
     assert collected(make)
@@ -801,7 +849,7 @@ def test_cycle_of_a_function_that_keeps_its_own_result():
 
         @staticmethod
         def backward(ctx, g):
-            x, out = ctx.saved_variables
+            _x, out = ctx.saved_variables
             return g * (1 - out * out)
 
     gc.disable()
@@ -809,6 +857,6 @@ def test_cycle_of_a_function_that_keeps_its_own_result():
         h = Keeping.apply(leaf(1) * 2)
         watch = weakref.ref(h.grad_fn)
         del h
-        assert watch() is None       # no cycle at all
+        assert watch() is None  # no cycle at all
     finally:
         gc.enable()

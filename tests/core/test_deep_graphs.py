@@ -11,7 +11,7 @@ import minigrad as torch
 from minigrad.autograd import Function, Variable
 
 LONG = 1_000_000
-DEEP = 20_000       # a release that recursed would need some hundred bytes a level: several times a stack of 512 KiB
+DEEP = 20_000  # a release that recursed would need some hundred bytes a level: several times a stack of 512 KiB
 
 
 def leaf():
@@ -157,7 +157,7 @@ def test_memory_is_given_back(name):
     try:
         for with_backward in (True, False):
             grown = []
-            for _ in range(5):      # the first ones fill lists of objects kept for reuse; a leak grows every time
+            for _ in range(5):  # the first ones fill lists of objects kept for reuse; a leak grows every time
                 before = tracemalloc.get_traced_memory()[0]
                 use(with_backward)
                 grown.append(tracemalloc.get_traced_memory()[0] - before)

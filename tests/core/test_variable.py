@@ -124,7 +124,7 @@ def test_data_is_assignable_and_may_change_type():
 
 @pytest.mark.parametrize("value", [None, 3, np.ones(2), Variable(torch.ones(2))])
 def test_data_must_stay_a_tensor(value):
-    with pytest.raises(TypeError, match="Variable.data must be a Tensor"):
+    with pytest.raises(TypeError, match=r"Variable\.data must be a Tensor"):
         leaf(1).data = value
 
 
@@ -134,6 +134,19 @@ def test_saved_values_are_those_of_the_forward_pass_when_data_is_replaced():
     b.data = double(100)
     out.backward()
     assert a.grad.data.tolist() == [3]
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_saved_values_under_create_graph_when_data_is_replaced(inner):
+    """The numbers of the forward pass, and still a way back to the Variable."""
+    a, b = leaf(2), leaf(3)
+    h = b * 1 if inner else b
+    out = a * h
+    h.data = double(100)
+    (g,) = torch.autograd.grad(out, a, create_graph=True)
+    assert g.data.tolist() == [3]
+    (mixed,) = torch.autograd.grad(g, b)
+    assert mixed.data.tolist() == [1]
 
 
 def test_data_of_a_view_replaced_makes_it_a_variable_of_its_own():
@@ -320,13 +333,20 @@ def test_numpy_numbers_are_numbers_on_either_side(number):
 
 
 def test_types_must_agree():
-    with pytest.raises(RuntimeError, match=r"Expected object of type minigrad.DoubleTensor but found type minigrad.FloatTensor"):
+    with pytest.raises(
+        RuntimeError, match=r"Expected object of type minigrad.DoubleTensor but found type minigrad.FloatTensor"
+    ):
         leaf(1) + Variable(torch.ones(1))
 
 
 def test_reflected_operators():
     v = leaf(2, 4)
-    for out, wanted, grad in [(1 - v, [-1, -3], [-1, -1]), (8 / v, [4, 2], [-2, -0.5]), (1 + v, [3, 5], [1, 1]), (3 * v, [6, 12], [3, 3])]:
+    for out, wanted, grad in [
+        (1 - v, [-1, -3], [-1, -1]),
+        (8 / v, [4, 2], [-2, -0.5]),
+        (1 + v, [3, 5], [1, 1]),
+        (3 * v, [6, 12], [3, 3]),
+    ]:
         v.grad = None
         assert out.data.tolist() == wanted
         out.backward(double(1, 1))
@@ -453,14 +473,14 @@ def test_nodes_are_named_after_their_operations():
 
 def test_named_nodes_still_work_and_go_away():
     x = leaf(1, 2)
-    for _ in range(300):        # more than the nodes kept for reuse
+    for _ in range(300):  # more than the nodes kept for reuse
         y = (x * 2).tanh()
         assert name_of(y) == "TanhBackward"
         assert type(y.grad_fn.next_functions[0][0]).__name__ == "MulBackward0"
         x.grad = None
         y.backward(double(1, 1))
         assert np.allclose(x.grad.data.numpy(), 2 * (1 - np.tanh([2, 4]) ** 2))
-    plain = x * x      # a node in reused memory has its own type again
+    plain = x * x  # a node in reused memory has its own type again
     assert name_of(plain) == "MulBackward1"
     gc.collect()
     kinds = [type(o).__name__ for o in gc.get_objects()]

@@ -47,8 +47,10 @@ def test_integers_stay_integers():
     assert type(torch.ByteTensor([1, 2]).sum()) is int
     assert torch.LongTensor([[1, 2], [3, 4]]).prod(0).tolist() == [3, 8]
     assert type(torch.IntTensor([[1, 2]]).sum(1)) is torch.IntTensor
-    with pytest.raises(TypeError, match=r"mean: defined for floating types only, got int64.*\.float\(\)"):
+    with pytest.raises(AttributeError, match=r"a LongTensor has no 'mean'.*\.float\(\)"):
         torch.LongTensor([1, 2]).mean()
+    with pytest.raises(TypeError, match=r"mean: not defined for minigrad.LongTensor.*\.float\(\)"):
+        torch.mean(torch.LongTensor([1, 2]))
 
 
 def test_a_tensors_number_does_not_overflow_and_a_byte_variables_sum_warns():

@@ -226,6 +226,7 @@ def test_collate_structures():
         ([np.bool_(True)], TypeError, "dtype bool"),
         ([np.float32(1), np.float64(1)], RuntimeError, "same dtype and shape"),
         ([np.ones(2), np.ones(3)], RuntimeError, "same dtype and shape"),
+        ([np.ones((2, 0))], RuntimeError, r"no elements, its shape is \(2, 0\)"),
         ([torch.ones(2), torch.ones(3)], RuntimeError, r"same size, got \(2,\) and \(3,\): pad them"),
         ([torch.ones(2), [1.0, 2.0]], TypeError, "of one type, got FloatTensor and list"),
         ([[1, 2], [3]], RuntimeError, "same length, got 2 and 1"),

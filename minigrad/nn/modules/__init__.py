@@ -2,7 +2,8 @@
 
 import sys
 
-from minigrad.nn import activation, batchnorm, containers, layers, loss, module
+from minigrad.nn import activation, batchnorm, containers, layers, loss, module, recurrent
+from minigrad.utils import missing
 
 _PATHS = {
     "activation": activation,
@@ -13,9 +14,12 @@ _PATHS = {
     "linear": layers,
     "loss": loss,
     "module": module,
+    "rnn": recurrent,
     "sparse": layers,
 }
 
 for _name, _module in _PATHS.items():
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module
     globals().update({name: getattr(_module, name) for name in _module.__all__})
+
+__getattr__ = missing.attribute_error(__name__)

@@ -4,6 +4,7 @@ from minigrad.nn.utils import rnn
 from minigrad.nn.utils.clip_grad import clip_grad_norm
 from minigrad.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 from minigrad.nn.utils.weight_norm import remove_weight_norm, weight_norm
+from minigrad.utils import missing
 
 __all__ = [
     "clip_grad_norm",
@@ -13,3 +14,5 @@ __all__ = [
     "vector_to_parameters",
     "weight_norm",
 ]
+
+__getattr__ = missing.attribute_error(__name__)

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad._core import Tensor, Variable, array_of
 from minigrad.ops.packing import pack_rows, unpack_rows
+from minigrad.utils import missing
 
 __all__ = ["PackedSequence", "pack_padded_sequence", "pad_packed_sequence"]
 
@@ -120,3 +121,6 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0):
     size = ((batch, steps) if batch_first else (steps, batch)) + tuple(array_of(data).shape[1:])
     lengths = (sizes[:, None] > np.arange(batch)[None, :]).sum(0).tolist()
     return unpack_rows(data, _places(sizes, batch_first), size, padding_value), lengths
+
+
+__getattr__ = missing.attribute_error(__name__)

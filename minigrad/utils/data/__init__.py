@@ -1,5 +1,6 @@
 """Datasets, the orders in which they are visited, and the loader that makes batches of them."""
 
+from minigrad.utils import missing
 from minigrad.utils.data.dataloader import DataLoader, default_collate
 from minigrad.utils.data.dataset import ConcatDataset, Dataset, TensorDataset
 from minigrad.utils.data.sampler import (
@@ -24,3 +25,5 @@ __all__ = [
     "WeightedRandomSampler",
     "default_collate",
 ]
+
+__getattr__ = missing.attribute_error(__name__)

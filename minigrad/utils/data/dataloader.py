@@ -5,9 +5,8 @@ from itertools import compress
 
 import numpy as np
 
-from minigrad._core import Tensor, Variable
+from minigrad._core import Tensor, Variable, tensor_from_array
 from minigrad.ops.shape import stack
-from minigrad.tensor.creation import from_numpy
 from minigrad.tensor.types import DoubleTensor, LongTensor
 from minigrad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler, flag
 from minigrad.utils.data.workers import WorkerIterator, fetch
@@ -74,7 +73,12 @@ def _collate_numpy(batch):
     if dtype.kind not in "iuf":
         raise TypeError(f"default_collate: arrays in a batch must hold numbers, got one of dtype {dtype}")
     _check_alike(batch, (np.ndarray, np.generic), "dtype and shape", lambda item: (str(item.dtype), item.shape))
-    return from_numpy(np.stack(batch))
+    if not batch[0].size:
+        raise RuntimeError(
+            f"default_collate: an array in a batch has no elements, its shape is {batch[0].shape}; tensors have no "
+            "dimensions of size 0"
+        )
+    return tensor_from_array(np.stack(batch))
 
 
 class DataLoader:

@@ -10,6 +10,7 @@ import numpy as np
 from minigrad._core import Tensor, Variable
 from minigrad.tensor.sampling import multinomial, randperm
 from minigrad.tensor.types import DoubleTensor
+from minigrad.utils import missing
 
 __all__ = [
     "BatchSampler",
@@ -160,3 +161,6 @@ class BatchSampler(Sampler):
     def __len__(self):
         n = len(self.sampler)
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+
+__getattr__ = missing.attribute_error(__name__)

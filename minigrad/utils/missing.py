@@ -1,0 +1,118 @@
+"""Names that are not there: an error that says why, and what is near.
+
+`__getattr__ = attribute_error(__name__)` is all that a module needs: Python asks it for every attribute that the module
+lacks, also on behalf of `from module import name`, where the message of an AttributeError would be lost.
+"""
+
+import difflib
+import dis
+import importlib
+import re
+import sys
+
+from minigrad import _core
+
+_IMAGES = (
+    r"(?i)(lazy)?_?(conv|max_?(un)?pool|avg_?pool|adaptive_|fractional|lp_?pool|pad$|\w+pad\d?d|upsampl|interpolate|pixel_?"
+    r"(un)?shuffle|grid_sample|affine_grid|instance_?norm|local_?response|lrn|cross_?map|(un)?fold$|reflection|replication)"
+)
+# Names of later versions, with what the era wrote instead. Others of their kind are told apart by difflib.
+_LATER = {
+    "tensor": "make tensors by type, such as FloatTensor([1.5]) or LongTensor([1])",
+    "as_tensor": "use from_numpy(array), or a type such as FloatTensor(list)",
+    "no_grad": "mark the inputs instead, Variable(x, volatile=True)",
+    "enable_grad": "history is recorded wherever an input requires it and none is volatile",
+    "set_grad_enabled": "mark the inputs instead, Variable(x, volatile=True)",
+    "inference_mode": "mark the inputs instead, Variable(x, volatile=True)",
+    "device": "move values with .cuda() and .cpu()",
+    "dtype": "types are classes, such as FloatTensor",
+    "full": "use zeros(...).fill_(value)",
+    "full_like": "use zeros_like(x).fill_(value)",
+    "empty": "use Tensor(sizes), which is not initialised",
+    "empty_like": "use x.new(x.size())",
+    "rand_like": "use rand(x.size())",
+    "randn_like": "use randn(x.size())",
+    "randint": "use LongTensor(sizes).random_(low, high)",
+    "argmax": "use _, index = max(x, dim)",
+    "argmin": "use _, index = min(x, dim)",
+    "where": "use mask * a + (1 - mask) * b",
+    "einsum": "use bmm and view",
+    "flatten": "use x.view(x.size(0), -1)",
+    "Flatten": "use x.view(x.size(0), -1)",
+    "pad_sequence": "fill zeros(longest, len(list), *rest) row by row",
+    "pack_sequence": "use pack_padded_sequence",
+    "one_hot": "use zeros(n, classes).scatter_(1, index, 1)",
+    "gelu": "write it out",
+    "MultiheadAttention": "write it out with bmm and softmax",
+    "Transformer": "write it out with bmm and softmax",
+    "Identity": "use Sequential()",
+    "random_split": "use SubsetRandomSampler over randperm(n)",
+    "Subset": "use SubsetRandomSampler(indices)",
+}  # fmt: skip
+for (
+    _dtype
+) in "float float32 float64 double half int int8 uint8 int16 short int32 int64 long bool float16 bfloat16".split():
+    _LATER[_dtype] = "types are classes, such as FloatTensor and LongTensor"
+
+_ELSEWHERE = {"distributed", "multiprocessing", "sparse", "jit", "onnx", "legacy", "hub", "compile", "distributions"}
+
+
+def reason(name, there):
+    """Why `name` is not among the names `there`, and the nearest one that is: a text to put after a colon, or ''."""
+    if re.match(_IMAGES, name):
+        return "convolution, pooling, padding and other image layers are out of minigrad's scope, recurrent networks"
+    if name in _LATER:
+        return f"it belongs to later versions of PyTorch than 0.3; {_LATER[name]}"
+    if name in _ELSEWHERE:
+        return "this part of PyTorch is out of minigrad's scope, recurrent networks"
+    public = {n.lower(): n for n in there if not n.startswith("_")}
+    if name.endswith("_") and name[:-1].lower() in public:
+        return f"the name with an underscore belongs to later versions; here it is '{public[name[:-1].lower()]}'"
+    near = difflib.get_close_matches(name.lower(), public, n=1, cutoff=0.7)
+    return f"the nearest name is '{public[near[0]]}'" if near else ""
+
+
+def printed(module_name):
+    """A module's name as it prints: under `as_torch`, torch.nn for minigrad.nn."""
+    return module_name.replace("minigrad", _core.package, 1)
+
+
+def attribute_error(module_name, modules=None, computed=None):
+    """A `__getattr__` for the module of this name.
+
+    modules: names that come from a module which is imported when the first of them is asked for: {name: module}, where
+    a module stands for itself by its own name ({"data": "minigrad.utils.data"}). computed: functions of no argument that
+    give the value of a name anew each time.
+    """
+    modules, computed = modules or {}, computed or {}
+
+    def __getattr__(name):
+        if name in computed:
+            return computed[name]()
+        if name in modules:
+            module = importlib.import_module(modules[name])
+            value = module if modules[name].endswith(f".{name}") else getattr(module, name)
+            setattr(sys.modules[module_name], name, value)
+            return value
+        module = sys.modules[module_name]
+        if name.startswith("__"):  # the import system and copy ask for such names, and do without
+            raise AttributeError(f"module '{printed(module_name)}' has no attribute '{name}'")
+        why = reason(name, {*dir(module), *modules, *computed})
+        text = f"minigrad's '{printed(module_name)}' has no '{name}'{why and ': '}{why}"
+        if _importing(sys._getframe(1)):
+            raise ImportError(f"cannot import name '{name}': {text}", name=printed(module_name))
+        # obj=None: with it, Python would append a guess of its own to ours.
+        raise AttributeError(text, name=name, obj=None)
+
+    return __getattr__
+
+
+def _importing(frame):
+    """Whether the frame stands at `from module import name`: there an AttributeError's text would not be seen."""
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"
+
+
+def module_message(fullname, there):
+    """Why there is no module `fullname`, such as torch.jit, among the names `there` of its parent."""
+    why = reason(fullname.rpartition(".")[2], there)
+    return f"No module named '{fullname}': minigrad does not have it{why and '; '}{why}"
