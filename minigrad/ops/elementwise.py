@@ -22,8 +22,8 @@ def refuse_number(operation, args, error):
     limits = np.iinfo(dtype)
     number = next(a for a in args if isinstance(a, int) and not limits.min <= a <= limits.max)
     raise RuntimeError(
-        f"{operation.name}: {number} does not fit elements of {dtype}, which go from {limits.min} to {limits.max}; convert "
-        "the tensor first, for example with .long()"
+        f"{operation.name}: {number} does not fit elements of {dtype}, which go from {limits.min} to {limits.max}; "
+        "convert the tensor first, for example with .long()"
     ) from error
 
 
@@ -37,19 +37,19 @@ def _flat_fallback(operation, args, error):
         raise error
     if len({int(np.prod(s)) for s in sizes}) > 1:
         raise RuntimeError(
-            f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast: counted from the last dimension, "
-            "each pair must be equal or one of them 1"
+            f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast: counted from the last "
+            "dimension, each pair must be equal or one of them 1"
         ) from error
     warnings.warn(
-        f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of elements. "
-        f"Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}",
+        f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of "
+        f"elements. Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}",
         UserWarning,
         stacklevel=3,
     )
     return operation(*(reshape(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args))
 
 
-# Makes a function silent: infinities and nans are values here, as in the era, and NumPy's warnings of them are not wanted.
+# Makes a function silent: infinities and nans are values here, as in the era, not events to warn of.
 quiet = np.errstate(all="ignore")
 
 
@@ -403,7 +403,8 @@ fmod = _pointwise("fmod", _fmod, a=lambda g: g)
 for _operation in (remainder, fmod):
     row(
         _operation.name, _operation,
-        [S(T(3, 4, low=2.2, high=2.8), 2), S(T(3, 4, low=-2.8, high=-2.2), 2), S(T(3, low=3.1, high=3.9), T(3, low=2, high=3, grad=False))],
+        [S(T(3, 4, low=2.2, high=2.8), 2), S(T(3, 4, low=-2.8, high=-2.2), 2),
+         S(T(3, low=3.1, high=3.9), T(3, low=2, high=3, grad=False))],
         types=ALL, in_place=True, pointwise=True,
     )  # fmt: skip
 

@@ -73,8 +73,8 @@ def _single_losses(name, loss, slope, target_slope=None):
         derivatives["target"] = lambda g, x, target, size_average, reduce: (
             _share(g, x, size_average, reduce) * target_slope(x, target))  # fmt: skip
     return Operation(
-        name, quiet(lambda x, target, size_average, reduce: _together(loss(x, target), size_average, reduce)), "x target",
-        "size_average reduce", derivatives=derivatives,
+        name, quiet(lambda x, target, size_average, reduce: _together(loss(x, target), size_average, reduce)),
+        "x target", "size_average reduce", derivatives=derivatives,
     )  # fmt: skip
 
 
@@ -189,8 +189,8 @@ row(
     [S(T(3, 4), T(3, 4, low=0.1, high=0.9, grad=False), **o) for o in _REDUCTIONS]
     + [S(T(2), T(2, values=[0, 0.5], grad=False))],
     [DIFFERENT_COUNTS, _TYPES], oracle="nn.functional.kl_div", **FUNCTIONAL,
-    differs=dict.fromkeys(("nan", "out of domain", "infinite", "huge"), "0 for every target not above 0; PyTorch takes its "
-                          "logarithm unless it is 0"),
+    differs=dict.fromkeys(("nan", "out of domain", "infinite", "huge"),
+                          "0 for every target not above 0; PyTorch takes its logarithm unless it is 0"),
 )  # fmt: skip
 
 

@@ -85,8 +85,8 @@ def view(input, *sizes):
     size = _infer(as_size(sizes, "view"), size_of(input), "view")
     if not is_contiguous(input):
         raise RuntimeError(
-            f"view: input of size {size_of(input)} is not contiguous (a transpose or a slice, say), so its elements cannot be "
-            "seen in another shape without copying; call .contiguous() before .view(...)"
+            f"view: input of size {size_of(input)} is not contiguous (a transpose or a slice, say), so its elements "
+            "cannot be seen in another shape without copying; call .contiguous() before .view(...)"
         )
     return _view(input, size)
 
@@ -286,7 +286,8 @@ def narrow(input, dim, start, length):
     dim = wrap_dim(dim, len(size), "narrow: dim")
     if length < 1 or start < 0 or start + length > size[dim]:
         raise RuntimeError(
-            f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least one element must remain"
+            f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least "
+            "one element must remain"
         )
     return index(input, (slice(None),) * dim + (slice(start, start + length),))
 
@@ -396,25 +397,29 @@ def repeat(input, *sizes):
     # each dimension s repeated r times is a dimension (r, s) in which r was expanded
     paired = tuple(v for s in full for v in (1, s))
     wide = tuple(v for r, s in zip(sizes, full) for v in (r, s))
-    # The copy comes first: of an expanded input, or all sizes 1, reshape would give a view that the engine knows not of.
+    # Copied first: of an expanded input, or for sizes of 1, reshape would give a view that the engine does not know.
     return reshape(clone(broadcast_to(reshape(input, paired), wide)), tuple(r * s for r, s in zip(sizes, full)))
 
 
 row(
-    "cat", cat, [S([T(2, 3), T(1, 3), T(3, 3)], 0), S([T(2, 3), T(2, 1)], 1), S([T(2)]), S([T(2, 3, 1), T(2, 3, 2)], dim=-1)],
-    [(S([]), RuntimeError, "at least one tensor"), (S([T(2, 3), T(2, 4)]), RuntimeError, "must be equal except in dimension 0"),
+    "cat", cat, [S([T(2, 3), T(1, 3), T(3, 3)], 0), S([T(2, 3), T(2, 1)], 1), S([T(2)]),
+                S([T(2, 3, 1), T(2, 3, 2)], dim=-1)],
+    [(S([]), RuntimeError, "at least one tensor"),
+     (S([T(2, 3), T(2, 4)]), RuntimeError, "must be equal except in dimension 0"),
      (S(T(3)), TypeError, "list or tuple")], types=ALL, method=False,
 )  # fmt: skip
 row(
     "stack", stack, [S([T(2, 3), T(2, 3)], 0), S([T(3), T(3), T(3)], 1), S([T(1)], -1)],
-    [(S([]), ValueError, "at least one tensor"), (S([T(2), T(3)]), RuntimeError, "must be equal")], types=ALL, method=False,
+    [(S([]), ValueError, "at least one tensor"), (S([T(2), T(3)]), RuntimeError, "must be equal")], types=ALL,
+    method=False,
 )  # fmt: skip
 row(
     "split", split, [S(T(5, 3), 2), S(T(2, 6), 3, 1), S(T(4), 9)],
     [(S(T(4), 0), RuntimeError, "positive int")], types=ALL,
 )  # fmt: skip
 row(
-    "chunk", chunk, [S(T(5, 3), 2), S(T(2, 6), 3, -1), S(T(2), 4)], [(S(T(4), 0), RuntimeError, "positive int")], types=ALL,
+    "chunk", chunk, [S(T(5, 3), 2), S(T(2, 6), 3, -1), S(T(2), 4)],
+    [(S(T(4), 0), RuntimeError, "positive int")], types=ALL,
 )  # fmt: skip
 row("unbind", unbind, [S(T(3, 2)), S(T(2, 3), 1)], types=ALL, method=False)
 row(

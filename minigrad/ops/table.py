@@ -106,8 +106,8 @@ class Row:
     name.
 
     oracle: the same thing in today's PyTorch: None (of the same name), a dotted name, an expression of (torch, *args),
-    or `no_oracle(why)`. differs: on which kind of numbers ("nan", "infinite", "zero", "ties", "huge", "extreme", "wrapping",
-    "out of domain"; "order of ties" of indices only; "one element") it answers otherwise, and why.
+    or `no_oracle(why)`. differs: on which kind of numbers ("nan", "infinite", "zero", "ties", "huge", "extreme",
+    "wrapping", "out of domain"; "order of ties" of indices only; "one element") it answers otherwise, and why.
     """
 
     name: str
