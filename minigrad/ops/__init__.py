@@ -10,10 +10,12 @@ def connect():
     _core.configure(
         add=elementwise.add_pair, sub=elementwise.sub_pair, mul=elementwise.mul_pair, div=elementwise.div_pair,
         neg=elementwise.neg, pow=elementwise.pow_pair, remainder=elementwise.remainder, abs=elementwise.abs,
-        eq=elementwise.eq, ne=elementwise.ne, lt=elementwise.lt, le=elementwise.le, gt=elementwise.gt, ge=elementwise.ge,
+        eq=elementwise.eq, ne=elementwise.ne, lt=elementwise.lt, le=elementwise.le, gt=elementwise.gt,
+        ge=elementwise.ge,
         invert=elementwise.invert, bitand=elementwise.bitand, bitor=elementwise.bitor, bitxor=elementwise.bitxor,
         lshift=elementwise.lshift, rshift=elementwise.rshift,
-        as_strided=shape.as_strided, write_view=shape.write_view, identity=shape.identity, sum_to_size=shape.sum_to_size,
+        as_strided=shape.as_strided, write_view=shape.write_view, identity=shape.identity,
+        sum_to_size=shape.sum_to_size,
         matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
         geometry=shape.geometry, accumulate_arrays=kernels.accumulate, copy_array=lambda array: array.copy(),
     )  # fmt: skip

@@ -22,8 +22,8 @@ def refuse_number(operation, args, error):
     limits = np.iinfo(dtype)
     number = next(a for a in args if isinstance(a, int) and not limits.min <= a <= limits.max)
     raise RuntimeError(
-        f"{operation.name}: {number} does not fit elements of {dtype}, which go from {limits.min} to {limits.max}; convert "
-        "the tensor first, for example with .long()"
+        f"{operation.name}: {number} does not fit elements of {dtype}, which go from {limits.min} to {limits.max}; "
+        "convert the tensor first, for example with .long()"
     ) from error
 
 
@@ -37,19 +37,19 @@ def flat_fallback(operation, args, error):
         raise error
     if len({int(np.prod(s)) for s in sizes}) > 1:
         raise RuntimeError(
-            f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast: counted from the last dimension, "
-            "each pair must be equal or one of them 1"
+            f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast: counted from the last "
+            "dimension, each pair must be equal or one of them 1"
         ) from error
     warnings.warn(
-        f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of elements. "
-        f"Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}",
+        f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of "
+        f"elements. Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}",
         UserWarning,
         stacklevel=3,
     )
     return operation(*(reshape(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args))
 
 
-# Makes a function silent: infinities and nans are values here, as in the era, and NumPy's warnings of them are not wanted.
+# Makes a function silent: infinities and nans are values here, as in the era, not events to warn of.
 quiet = np.errstate(all="ignore")
 
 
@@ -94,7 +94,11 @@ def _unary(name, forward, x=None):
 
 # `g` where the mask holds, 0 elsewhere. The mask is a bool or byte array; it has no derivative.
 keep = Operation(
-    "keep", lambda x, mask: np.where(mask, x, 0), "x mask", derivatives={"x": lambda g, mask: keep(g, mask)}, indices="mask"
+    "keep",
+    lambda x, mask: np.where(mask, x, 0),
+    "x mask",
+    derivatives={"x": lambda g, mask: keep(g, mask)},
+    indices="mask",
 )
 
 
@@ -153,7 +157,9 @@ def _with_factor(operation):
             return operation(input, value)
         value = plain_number(value)
         if not isinstance(value, (int, float)):
-            raise TypeError(f"{operation.name}: the factor before the tensor must be a number, got {type(value).__name__}")
+            raise TypeError(
+                f"{operation.name}: the factor before the tensor must be a number, got {type(value).__name__}"
+            )
         return operation(input, mul_pair(other, value))
 
     function.__name__ = operation.name
@@ -181,6 +187,20 @@ _REFUSED_PAIRS = [
 row("add", add, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True, pointwise=True)
 row("sub", sub, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True, pointwise=True)
 row("mul", mul, _PAIRS, _REFUSED_PAIRS, types=ALL, in_place=True, pointwise=True)
+
+
+def _torch_div(torch, a, b):
+    """PyTorch makes floats of the quotient of integers, unless told to truncate."""
+    whole = not any(isinstance(x, torch.Tensor) and x.is_floating_point() for x in (a, b))
+    return torch.div(a, b, rounding_mode="trunc" if whole else None)
+
+
+def _torch_addcdiv(torch, x, value, a, b=None):
+    """PyTorch refuses integers."""
+    value, a, b = (1, value, a) if b is None else (value, a, b)
+    return torch.addcdiv(x, a, b, value=value) if x.is_floating_point() else x + _torch_div(torch, a, b) * value
+
+
 row(
     "div",
     div,
@@ -189,9 +209,7 @@ row(
     types=ALL,
     in_place=True,
     pointwise=True,
-    oracle=lambda torch, a, b: torch.div(
-        a, b, rounding_mode=None if any(torch.is_tensor(x) and x.is_floating_point() for x in (a, b)) else "trunc"
-    ),
+    oracle=_torch_div,
 )
 
 neg = row("neg", _unary("neg", kernels.negative, lambda g: -g), [S(T(3, 4)), S(T(1))], types=SIGNED, in_place=True,
@@ -199,6 +217,7 @@ neg = row("neg", _unary("neg", kernels.negative, lambda g: -g), [S(T(3, 4)), S(T
 
 
 # ---------------------------------------------------------------- powers
+
 
 def _power_rule(g, a, b):
     """g * b * a**(b-1), and 0 where b is 0 even if a is 0."""
@@ -214,7 +233,9 @@ def _is_zero(b, g):
 @quiet
 def _power(a, b):
     if isinstance(b, int) and getattr(a, "dtype", np.dtype(float)).kind in "iu" and b < 0:
-        raise RuntimeError(f"pow: an integer tensor cannot be raised to the negative power {b}; convert it to float first")
+        raise RuntimeError(
+            f"pow: an integer tensor cannot be raised to the negative power {b}; convert it to float first"
+        )
     return np.power(a, b)
 
 
@@ -283,11 +304,14 @@ tanh = _unary("tanh", kernels.tanh, lambda g, out: tanh_backward(g, out))
 sigmoid = _unary("sigmoid", kernels.sigmoid, lambda g, out: sigmoid_backward(g, out))
 relu = _unary("relu", kernels.relu, lambda g, out: relu_backward(g, out))
 
+row("tanh", tanh, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"), pointwise=True)
 row(
-    "tanh", tanh, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"), pointwise=True
-)
-row(
-    "sigmoid", sigmoid, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"), pointwise=True
+    "sigmoid",
+    sigmoid,
+    [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))],
+    in_place=True,
+    exported=("torch", "functional"),
+    pointwise=True,
 )
 row(
     "relu", relu, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], method=False, exported=("functional",),
@@ -296,6 +320,7 @@ row(
 
 
 # ---------------------------------------------------------------- pieces that are constant or linear
+
 
 def _sign(x):
     """1, 0 or -1; 0 of nan too, in the era and today."""
@@ -316,9 +341,7 @@ for _operation, _types in [(sign, ALL), (floor, None), (ceil, None), (round, Non
         _operation.name, _operation, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], in_place=True,
         pointwise=True, **({"types": _types} if _types else {}),
     )  # fmt: skip
-row(
-    "abs", abs, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], types=SIGNED, in_place=True, pointwise=True
-)
+row("abs", abs, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], types=SIGNED, in_place=True, pointwise=True)
 
 
 def _clip(x, min, max):
@@ -399,12 +422,14 @@ fmod = _pointwise("fmod", _fmod, a=lambda g: g)
 for _operation in (remainder, fmod):
     row(
         _operation.name, _operation,
-        [S(T(3, 4, low=2.2, high=2.8), 2), S(T(3, 4, low=-2.8, high=-2.2), 2), S(T(3, low=3.1, high=3.9), T(3, low=2, high=3, grad=False))],
+        [S(T(3, 4, low=2.2, high=2.8), 2), S(T(3, 4, low=-2.8, high=-2.2), 2),
+         S(T(3, low=3.1, high=3.9), T(3, low=2, high=3, grad=False))],
         types=ALL, in_place=True, pointwise=True,
     )  # fmt: skip
 
 
 # ---------------------------------------------------------------- combinations
+
 
 def addcmul(input, value, tensor1, tensor2=None):
     """addcmul(input, [value=1,] tensor1, tensor2): input + value * tensor1 * tensor2."""
@@ -425,10 +450,17 @@ def lerp(input, end, weight):
     return add(input, weight, sub_pair(end, input))
 
 
-row("addcmul", addcmul, [S(T(3, 4), T(3, 4), T(3, 4)), S(T(3, 4), 2, T(4), T(3, 1))], types=ALL, in_place=True, pointwise=True)
 row(
-    "addcdiv", addcdiv, [S(T(3, 4), T(3, 4), T(3, 4, low=1)), S(T(3, 4), 2, T(4), T(3, 1, low=1))], types=ALL, in_place=True,
+    "addcmul",
+    addcmul,
+    [S(T(3, 4), T(3, 4), T(3, 4)), S(T(3, 4), 2, T(4), T(3, 1))],
+    types=ALL,
+    in_place=True,
     pointwise=True,
+)
+row(
+    "addcdiv", addcdiv, [S(T(3, 4), T(3, 4), T(3, 4, low=1)), S(T(3, 4), 2, T(4), T(3, 1, low=1))],
+    types=ALL, in_place=True, pointwise=True, oracle=_torch_addcdiv,
 )  # fmt: skip
 row(
     "lerp", lerp, [S(T(3, 4), T(3, 4), 0.3), S(T(2, 3), T(3), 2)], in_place=True, pointwise=True,
@@ -438,6 +470,7 @@ row(
 
 
 # ---------------------------------------------------------------- bits
+
 
 def _integers(name, function, integer_types=INTEGRAL):
     def forward(a, b):

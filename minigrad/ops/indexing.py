@@ -386,7 +386,8 @@ row(
 )  # fmt: skip
 row(
     "put", put,
-    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True), S(T(3, 4), _I(1, 1), T(2, 1)).unlike_torch(_EVERY_SOURCE, agrees=0),
+    [S(T(3, 4), _I(0, 5, -1), T(3)), S(T(3, 4), _I(1, 1), T(2), accumulate=True),
+     S(T(3, 4), _I(1, 1), T(2, 1)).unlike_torch(_EVERY_SOURCE, agrees=0),
      S(T(3, 4), _I(1, -1), T(2, 1)),
      S(T(1), _I(0), T(1))],
     [(S(T(3, 4), _I(0, 1), T(3)), RuntimeError, "as many elements as index, 2")], types=ALL, exported=(), in_place=True,

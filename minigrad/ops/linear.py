@@ -3,7 +3,6 @@
 A derivative of a product is a product again, with one factor transposed.
 """
 
-
 import numpy as np
 
 from minigrad import kernels
@@ -288,7 +287,6 @@ addbmm = _with_addend(
 )
 
 
-
 def _torch_with_addend(name):
     def peer(torch, *args, beta=1, alpha=1):
         tensors = [a for a in args if isinstance(a, torch.Tensor)]
@@ -329,8 +327,8 @@ def _linear(x, weight, bias):
         return out
     if weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
         raise RuntimeError(
-            f"linear: input of size {x.shape} does not fit weight of size {weight.shape}: the input's last size must be "
-            f"in_features={weight.shape[-1]}, got {x.shape[-1]}"
+            f"linear: input of size {x.shape} does not fit weight of size {weight.shape}: the input's last size "
+            f"must be in_features={weight.shape[-1]}, got {x.shape[-1]}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise RuntimeError(f"linear: bias must have size {weight.shape[:1]} (out_features), got {bias.shape}")
@@ -350,7 +348,8 @@ def _linear_weight(g, x):
     return _matmul(g.reshape(-1, g.shape[-1]).T, x.reshape(-1, x.shape[-1])) if out is None else out
 
 
-# Three products that are one another's derivatives: of the layer, of its input and of its weight, whatever dimensions lead.
+# Three products that are one another's derivatives: of the layer, of its input and of its weight, whatever dimensions
+# lead.
 _linear_op = Operation(
     "linear", _linear, "x weight bias",
     derivatives={"x": lambda g, weight: _linear_input_op(g, weight), "weight": lambda g, x: _linear_weight_op(g, x),
@@ -358,7 +357,8 @@ _linear_op = Operation(
 )  # fmt: skip
 _linear_input_op = Operation(
     "linear_input", _linear_input, "grad weight",
-    derivatives={"grad": lambda g, weight: _linear_op(g, weight, None), "weight": lambda g, grad: _linear_weight_op(grad, g)},
+    derivatives={"grad": lambda g, weight: _linear_op(g, weight, None),
+                 "weight": lambda g, grad: _linear_weight_op(grad, g)},
 )  # fmt: skip
 _linear_weight_op = Operation(
     "linear_weight", _linear_weight, "grad x",

@@ -73,8 +73,8 @@ def _single_losses(name, loss, slope, target_slope=None):
         derivatives["target"] = lambda g, x, target, size_average, reduce: (
             _share(g, x, size_average, reduce) * target_slope(x, target))  # fmt: skip
     return Operation(
-        name, quiet(lambda x, target, size_average, reduce: _together(loss(x, target), size_average, reduce)), "x target",
-        "size_average reduce", derivatives=derivatives,
+        name, quiet(lambda x, target, size_average, reduce: _together(loss(x, target), size_average, reduce)),
+        "x target", "size_average reduce", derivatives=derivatives,
     )  # fmt: skip
 
 
@@ -189,8 +189,8 @@ row(
     [S(T(3, 4), T(3, 4, low=0.1, high=0.9, grad=False), **o) for o in _REDUCTIONS]
     + [S(T(2), T(2, values=[0, 0.5], grad=False))],
     [DIFFERENT_COUNTS, _TYPES], oracle="nn.functional.kl_div", **FUNCTIONAL,
-    differs=dict.fromkeys(("nan", "out of domain", "infinite", "huge"), "0 for every target not above 0; PyTorch takes its "
-                          "logarithm unless it is 0"),
+    differs=dict.fromkeys(("nan", "out of domain", "infinite", "huge"),
+                          "0 for every target not above 0; PyTorch takes its logarithm unless it is 0"),
 )  # fmt: skip
 
 
@@ -433,7 +433,6 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=Tr
     if size_of(input) != size_of(target):
         raise ValueError(f"{name}: input and target must have one size, got {size_of(input)} and {size_of(target)}")
     return _bce_with_logits(input, target, _element_weight(name, weight, input), size_average)
-
 
 
 def _torch_bce(torch, x, target, weight=None, size_average=True):

@@ -233,9 +233,13 @@ row(
     [S(_KINKED), S(_KINKED, 0.3), S(_ONE)],
     in_place=True,
     oracle="nn.functional.leaky_relu",
-    pointwise=True, **_FUNCTIONAL,
+    pointwise=True,
+    **_FUNCTIONAL,
 )
-row("elu", elu, [S(_KINKED), S(_KINKED, 0.7), S(_ONE)], in_place=True, oracle="nn.functional.elu", pointwise=True, **_FUNCTIONAL)
+row(
+    "elu", elu, [S(_KINKED), S(_KINKED, 0.7), S(_ONE)], in_place=True,
+    oracle="nn.functional.elu", pointwise=True, **_FUNCTIONAL,
+)  # fmt: skip
 row("selu", selu, [S(_KINKED), S(_ONE)], in_place=True, oracle="nn.functional.selu", pointwise=True, **_FUNCTIONAL)
 row(
     "hardtanh",
@@ -243,9 +247,13 @@ row(
     [S(_KINKED), S(_KINKED, -0.3, 0.6), S(_ONE)],
     in_place=True,
     oracle="nn.functional.hardtanh",
-    pointwise=True, **_FUNCTIONAL,
+    pointwise=True,
+    **_FUNCTIONAL,
 )
-row("relu6", relu6, [S(T(3, 4, low=-2, high=9, distinct=True)), S(_ONE)], oracle="nn.functional.relu6", pointwise=True, **_FUNCTIONAL)
+row(
+    "relu6", relu6, [S(T(3, 4, low=-2, high=9, distinct=True)), S(_ONE)],
+    oracle="nn.functional.relu6", pointwise=True, **_FUNCTIONAL,
+)  # fmt: skip
 row(
     "prelu", prelu, [S(_KINKED, T(1)), S(_KINKED, T(4)), S(T(2, 3, 2, distinct=True), T(3)), S(_ONE, T(1))],
     [(S(T(3, 4), T(3)), RuntimeError, "1 element or one a channel")], oracle="nn.functional.prelu", **_FUNCTIONAL,
@@ -259,7 +267,10 @@ row(
     "hardshrink", hardshrink, [S(_KINKED), S(_KINKED, 0.3), S(_ONE)], oracle="nn.functional.hardshrink",
     differs={"nan": "|nan| > lambd is false, so the era gave 0; PyTorch keeps nan now"}, pointwise=True, **_FUNCTIONAL,
 )  # fmt: skip
-row("softshrink", softshrink, [S(_KINKED), S(_KINKED, 0.3), S(_ONE)], oracle="nn.functional.softshrink", pointwise=True, **_FUNCTIONAL)
+row(
+    "softshrink", softshrink, [S(_KINKED), S(_KINKED, 0.3), S(_ONE)],
+    oracle="nn.functional.softshrink", pointwise=True, **_FUNCTIONAL,
+)  # fmt: skip
 row("tanhshrink", tanhshrink, [S(T(3, 4)), S(T(1))], oracle="nn.functional.tanhshrink", pointwise=True, **_FUNCTIONAL)
 row("softsign", softsign, [S(_KINKED), S(_ONE)], oracle="nn.functional.softsign", pointwise=True, **_FUNCTIONAL)
 

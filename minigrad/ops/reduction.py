@@ -17,7 +17,7 @@ from minigrad.ops.elementwise import abs, keep, plain_number, quiet, sign, sub_p
 from minigrad.ops.indexing import raw
 from minigrad.ops.shape import broadcast_to, index, reshape, size_of, wrap_dim
 from minigrad.ops.shape import cat as join
-from minigrad.ops.table import ALL, SIGNED, S, T, row
+from minigrad.ops.table import ALL, S, T, row
 
 # ---------------------------------------------------------------- sizes
 

@@ -85,8 +85,8 @@ def view(input, *sizes):
     size = _infer(as_size(sizes, "view"), size_of(input), "view")
     if not is_contiguous(input):
         raise RuntimeError(
-            f"view: input of size {size_of(input)} is not contiguous (a transpose or a slice, say), so its elements cannot be "
-            "seen in another shape without copying; call .contiguous() before .view(...)"
+            f"view: input of size {size_of(input)} is not contiguous (a transpose or a slice, say), so its elements "
+            "cannot be seen in another shape without copying; call .contiguous() before .view(...)"
         )
     return _view(input, size)
 
@@ -175,7 +175,14 @@ row(
     [(S(T(2, 3), 4), RuntimeError, "invalid for an input with 6 elements"),
      (S(T(2, 3), 1.5), TypeError, "sizes must be ints")], types=ALL, exported=(), contiguous=True,
 )  # fmt: skip
-row("view_as", view_as, [S(T(2, 3), T(3, 2, grad=False)), S(T(1), T(1, 1, grad=False))], types=ALL, exported=(), contiguous=True)
+row(
+    "view_as",
+    view_as,
+    [S(T(2, 3), T(3, 2, grad=False)), S(T(1), T(1, 1, grad=False))],
+    types=ALL,
+    exported=(),
+    contiguous=True,
+)
 row(
     "permute", permute, [S(T(2, 3, 4), 2, 0, 1), S(T(3, 1), 1, 0), S(T(2, 3), -1, 0)],
     [(S(T(2, 3), 0, 0), RuntimeError, "each of the 2 dimensions once")], types=ALL, exported=(),
@@ -192,16 +199,19 @@ row("unsqueeze", unsqueeze, [S(T(2, 3), 0), S(T(2, 3), 1), S(T(3), -1), S(T(1), 
 
 # ---------------------------------------------------------------- broadcasting, and its derivative
 
+
 def _sum_to(x, size):
     lead = x.ndim - len(size)
-    if lead == 1 and x.shape[1:] == size:     # a bias: the frequent case
+    if lead == 1 and x.shape[1:] == size:  # a bias: the frequent case
         return x.sum(0)
     axes = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(size) if s == 1 and x.shape[i + lead] != 1)
     total = x.sum(axis=axes, keepdims=True) if axes else x
     return total.reshape(size)
 
 
-sum_to_size = Operation("sum_to_size", _sum_to, "x", "size", derivatives={"x": lambda g, x_size: broadcast_to(g, x_size)})
+sum_to_size = Operation(
+    "sum_to_size", _sum_to, "x", "size", derivatives={"x": lambda g, x_size: broadcast_to(g, x_size)}
+)
 broadcast_to = Operation(
     "expand", np.broadcast_to, "x", "size", derivatives={"x": lambda g, x_size: sum_to_size(g, x_size)}, view=True
 )
@@ -276,7 +286,8 @@ def narrow(input, dim, start, length):
     dim = wrap_dim(dim, len(size), "narrow: dim")
     if length < 1 or start < 0 or start + length > size[dim]:
         raise RuntimeError(
-            f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least one element must remain"
+            f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least "
+            "one element must remain"
         )
     return index(input, (slice(None),) * dim + (slice(start, start + length),))
 
@@ -289,6 +300,7 @@ row(
 
 
 # ---------------------------------------------------------------- joining and splitting
+
 
 def _cat_backward(g, sizes, dim):
     grads, start = [], 0
@@ -385,25 +397,29 @@ def repeat(input, *sizes):
     # each dimension s repeated r times is a dimension (r, s) in which r was expanded
     paired = tuple(v for s in full for v in (1, s))
     wide = tuple(v for r, s in zip(sizes, full) for v in (r, s))
-    # The copy comes first: of an expanded input, or all sizes 1, reshape would give a view that the engine knows not of.
+    # Copied first: of an expanded input, or for sizes of 1, reshape would give a view that the engine does not know.
     return reshape(clone(broadcast_to(reshape(input, paired), wide)), tuple(r * s for r, s in zip(sizes, full)))
 
 
 row(
-    "cat", cat, [S([T(2, 3), T(1, 3), T(3, 3)], 0), S([T(2, 3), T(2, 1)], 1), S([T(2)]), S([T(2, 3, 1), T(2, 3, 2)], dim=-1)],
-    [(S([]), RuntimeError, "at least one tensor"), (S([T(2, 3), T(2, 4)]), RuntimeError, "must be equal except in dimension 0"),
+    "cat", cat, [S([T(2, 3), T(1, 3), T(3, 3)], 0), S([T(2, 3), T(2, 1)], 1), S([T(2)]),
+                S([T(2, 3, 1), T(2, 3, 2)], dim=-1)],
+    [(S([]), RuntimeError, "at least one tensor"),
+     (S([T(2, 3), T(2, 4)]), RuntimeError, "must be equal except in dimension 0"),
      (S(T(3)), TypeError, "list or tuple")], types=ALL, method=False,
 )  # fmt: skip
 row(
     "stack", stack, [S([T(2, 3), T(2, 3)], 0), S([T(3), T(3), T(3)], 1), S([T(1)], -1)],
-    [(S([]), ValueError, "at least one tensor"), (S([T(2), T(3)]), RuntimeError, "must be equal")], types=ALL, method=False,
+    [(S([]), ValueError, "at least one tensor"), (S([T(2), T(3)]), RuntimeError, "must be equal")], types=ALL,
+    method=False,
 )  # fmt: skip
 row(
     "split", split, [S(T(5, 3), 2), S(T(2, 6), 3, 1), S(T(4), 9)],
     [(S(T(4), 0), RuntimeError, "positive int")], types=ALL,
 )  # fmt: skip
 row(
-    "chunk", chunk, [S(T(5, 3), 2), S(T(2, 6), 3, -1), S(T(2), 4)], [(S(T(4), 0), RuntimeError, "positive int")], types=ALL,
+    "chunk", chunk, [S(T(5, 3), 2), S(T(2, 6), 3, -1), S(T(2), 4)],
+    [(S(T(4), 0), RuntimeError, "positive int")], types=ALL,
 )  # fmt: skip
 row("unbind", unbind, [S(T(3, 2)), S(T(2, 3), 1)], types=ALL, method=False)
 row(
@@ -413,6 +429,7 @@ row(
 
 
 # ---------------------------------------------------------------- views by stride (the engine records these itself)
+
 
 def geometry(base, view):
     """Where `view` lies in the memory of `base`, in elements: (base sizes, base strides, sizes, strides, offset)."""

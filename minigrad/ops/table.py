@@ -42,8 +42,10 @@ class T:
         count = int(np.prod(self.size))
         if kind.kind in "iu":
             low = max(0, int(self.low)) if kind.kind == "u" else int(self.low)
-            return rng.integers(low, max(int(self.high), low + 1), size=self.size, endpoint=self.dtype is None).astype(kind)
-        if self.distinct:    # evenly spaced and shuffled; 0.37 keeps them off 0 and off halves
+            return rng.integers(low, max(int(self.high), low + 1), size=self.size, endpoint=self.dtype is None).astype(
+                kind
+            )
+        if self.distinct:  # evenly spaced and shuffled; 0.37 keeps them off 0 and off halves
             numbers = (np.arange(count) + 0.37) / count * (self.high - self.low) + self.low
             return rng.permutation(numbers).reshape(self.size).astype(kind)
         return rng.uniform(self.low, self.high, self.size).astype(kind)
@@ -106,8 +108,8 @@ class Row:
     name.
 
     oracle: the same thing in today's PyTorch: None (of the same name), a dotted name, an expression of (torch, *args),
-    or `no_oracle(why)`. differs: on which kind of numbers ("nan", "infinite", "zero", "ties", "huge", "extreme", "wrapping",
-    "out of domain"; "order of ties" of indices only; "one element") it answers otherwise, and why.
+    or `no_oracle(why)`. differs: on which kind of numbers ("nan", "infinite", "zero", "ties", "huge", "extreme",
+    "wrapping", "out of domain"; "order of ties" of indices only; "one element") it answers otherwise, and why.
     """
 
     name: str
