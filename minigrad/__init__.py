@@ -8,10 +8,12 @@ from minigrad import _core, ops
 from minigrad import autograd as _autograd
 from minigrad._version import __version__
 from minigrad.ops.threads import get_num_threads, set_num_threads
+from minigrad.serialization import load, save
 from minigrad.tensor import availability as _availability
 from minigrad.tensor import interop as _interop
 from minigrad.tensor import memory_methods as _memory_methods
 from minigrad.tensor import methods as _methods
+from minigrad.tensor import random
 from minigrad.tensor import sampling as _sampling
 from minigrad.tensor import storage as _storage
 from minigrad.tensor import types as _types
@@ -20,8 +22,17 @@ from minigrad.tensor.creation import arange, eye, linspace, logspace, ones, ones
 from minigrad.tensor.facts import is_tensor, numel, typename
 from minigrad.tensor.interop import from_dlpack, from_numpy
 from minigrad.tensor.printing import set_printoptions
-from minigrad.tensor.random import Generator, default_generator, fork_rng, initial_seed, manual_seed, set_rng
-from minigrad.tensor.sampling import bernoulli, get_rng_state, multinomial, normal, rand, randn, randperm, set_rng_state
+from minigrad.tensor.random import (
+    Generator,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    set_rng,
+    set_rng_state,
+)
+from minigrad.tensor.sampling import bernoulli, multinomial, normal, rand, randn, randperm
 from minigrad.tensor.storage import is_storage
 from minigrad.tensor.types import Size, set_default_tensor_type
 from minigrad.torch_names import as_torch

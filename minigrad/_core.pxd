@@ -33,6 +33,7 @@ cdef class Variable(Value):
 cdef class Operation:
     cdef readonly str name
     cdef readonly object forward
+    cdef readonly object inference     # None, or what runs in place of `forward` when nothing is recorded
     cdef readonly object reference
     cdef readonly tuple arguments      # names of the array arguments; ("*",) when any number may come
     cdef readonly tuple parameters     # names of what follows them

@@ -16,13 +16,14 @@ cdef class Operation:
     `sizes` (of all arguments), `workspace`, `needs`, or a parameter.
     broadcast: gradients are summed back to their argument's size. view: the result shares the first argument's memory.
     number: on Tensors the result is a Python number. indices: names of arguments that are indices or masks.
+    inference: a forward that keeps nothing for formulas, run when no gradient will be wanted.
     reference: the same function made of other operations; gives the derivatives of the derivative.
     rescue(operation, args, error): called when forward refuses; returns the result after mending, or raises.
     """
 
     def __init__(self, name, forward, arguments, parameters="", *, derivatives=None, joint=None, outputs=1,
-                 constant_outputs=(), view=False, broadcast=False, number=False, indices="", reference=None,
-                 rescue=None):
+                 constant_outputs=(), view=False, broadcast=False, number=False, indices="", inference=None,
+                 reference=None, rescue=None):
         self.name = name
         self.forward = forward
         self.variadic = arguments == "*"
@@ -30,7 +31,7 @@ cdef class Operation:
         self.parameters = tuple(parameters.split())
         self.outputs = outputs
         self.view, self.broadcast, self.number = view, broadcast, number
-        self.reference, self.rescue = reference, rescue
+        self.inference, self.reference, self.rescue = inference, reference, rescue
         self.formulas = dict(derivatives or {})
         self.joint = joint
         self.constant_outputs = sum(1 << k for k in constant_outputs)
@@ -162,7 +163,7 @@ cdef object apply(Operation operation, tuple args):
     cdef int level = 0, first_number = -1, number
     cdef bint is_volatile = False, floating_number = False
     cdef long needs = 0
-    cdef object a, array, first = None, result, workspace = None
+    cdef object a, array, first = None, forward, result, workspace = None
     cdef tuple arrays, outs
     cdef Variable v
     count = n - PyTuple_GET_SIZE(operation.parameters)
@@ -217,8 +218,10 @@ cdef object apply(Operation operation, tuple args):
         raise TypeError(f"{operation.name}: a {type_name(first)} takes whole numbers only, got a float; convert the "
                         "tensor first, for example with .float()")
 
+    needs = 0 if is_volatile else needs & operation._differentiable
+    forward = operation.forward if needs or operation.inference is None else operation.inference
     try:
-        result = operation.forward(*arrays)
+        result = forward(*arrays)
     except Exception as error:
         if operation.rescue is None:
             raise
@@ -232,8 +235,7 @@ cdef object apply(Operation operation, tuple args):
         v = wrap_variable(result, is_volatile)
         if operation.view:
             share_memory((v,), <Variable> args[0])
-        needs &= operation._differentiable
-        if needs and not is_volatile:
+        if needs:
             v._grad_fn = record(operation, args, arrays, (v,), workspace, needs)
         return v
     else:
@@ -245,8 +247,7 @@ cdef object apply(Operation operation, tuple args):
                       for array in (<tuple> result)[:operation.outputs]])
     if operation.view:
         share_memory(outs, <Variable> args[0])
-    needs &= operation._differentiable
-    if needs and not is_volatile:
+    if needs:
         attach(record(operation, args, arrays, outs, workspace, needs), outs, operation.constant_outputs)
     return outs
 

@@ -31,9 +31,9 @@ cdef class Saved:
         if self.source is not None:
             if variable_array(self.source) is self.array:
                 return self.source
-            v = wrap_variable(self.array, False)      # its .data was replaced since: same history, the memory saved
-            v._requires_grad = self.source._requires_grad
-            v._grad_fn, v._output_nr = grad_fn_of(self.source), self.source._output_nr
+            v = wrap_variable(self.array, False)      # its .data was replaced since: the memory saved, as its copy
+            if requires_grad(self.source):
+                v._grad_fn = record(op_identity, (self.source,), (self.array,), (v,), None, 1)
             return v
         v = wrap_variable(self.array, False)
         v._counter = version
@@ -168,6 +168,7 @@ cdef class Node:
 
     def __dealloc__(self):
         # Only what nothing else holds can set off a chain of deallocations: references from this tuple, and the loop's.
+        # (Python's own guard, in the tuples, nests too deep for a thread's small stack in some versions: 3.13 crashes.)
         cdef bint alone = False
         if self._edges is not None:
             for edge in self._edges:

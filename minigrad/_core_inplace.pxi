@@ -16,18 +16,35 @@ def call_in_place(str name, function, target, tuple args, dict kwargs):
     v = <Variable> target
     check_writable_leaf(v, name)
     result = function(target, *args, **kwargs)
+    if isinstance(result, Variable):
+        keep_overwritten(v, result)
     write_into(name, variable_array(v), result)
     replace_history(v, result)
     return target
+
+
+cdef int keep_overwritten(Variable v, Variable result) except -1:
+    """A node that saved the target itself needs the value that is about to be overwritten, and gets a copy of it."""
+    cdef Saved saved
+    cdef Variable copy = None
+    if not isinstance(result._grad_fn, OperationNode):
+        return 0
+    for value in (<OperationNode> result._grad_fn)._values:
+        if type(value) is Saved and (<Saved> value).source is v:
+            saved = <Saved> value
+            if copy is None:
+                copy = wrap_variable(copy_array(saved.array), False)
+                copy._grad_fn, copy._output_nr = grad_fn_of(v), v._output_nr
+            saved.source, saved.array, saved.expected = copy, variable_array(copy), 0
+    return 0
 
 
 cdef int check_writable_leaf(Variable v, str name) except -1:
     cdef Variable base = v if v._view_of is None else v._view_of
     if base._requires_grad and base._grad_fn is None:
         raise RuntimeError(f"{name}_: a leaf Variable that requires grad has been used in an in-place operation. Its "
-                           "value "
-                           "would no longer be the leaf that gradients are wanted for; use the out-of-place form, or "
-                           "change its .data, which records nothing")
+                           "value would no longer be the leaf that gradients are wanted for; use the out-of-place "
+                           "form, or change its .data, which records nothing")
     return 0
 
 
@@ -94,8 +111,7 @@ cdef tuple place_in_base(Variable v):
     last = offset + sum([(n - 1) * s for n, s in zip(size, stride) if s > 0])
     if type_number(base) != type_number(view) or first < low or last > high:
         raise RuntimeError("a view no longer shares its base's memory, because the base's .data was replaced after the "
-                           "view was "
-                           "made; make the view again from the base")
+                           "view was made; make the view again from the base")
     return where
 
 

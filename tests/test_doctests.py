@@ -25,7 +25,7 @@ def examples(module):
 def test_examples_hold(name):
     shown = []
     for test in examples(importlib.import_module(name)):
-        doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=shown.append)
+        doctest.DocTestRunner(verbose=False, optionflags=OPTIONS).run(test, out=shown.append)
     assert shown == [], "".join(shown)
 
 

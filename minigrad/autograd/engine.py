@@ -25,7 +25,9 @@ def _prepare(name, variables, grad_variables, create_graph):
 
 
 def _as_tuple(value):
-    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, (Variable, Tensor)) else (value,)
+    if isinstance(value, (Variable, Tensor)) or not isinstance(value, Iterable):
+        return (value,)
+    return tuple(value)
 
 
 def _gradient(name, v, g, create_graph):
@@ -34,8 +36,7 @@ def _gradient(name, v, g, create_graph):
                         + ("; a Tensor has no history" if isinstance(v, Tensor) else ""))  # fmt: skip
     if v.volatile:
         raise RuntimeError(f"{name}: the Variable is volatile: nothing was recorded while it was computed, so nothing "
-                           "can be "
-                           "differentiated. Make the inputs without volatile=True")  # fmt: skip
+                           "can be differentiated. Make the inputs without volatile=True")  # fmt: skip
     if not v.requires_grad:
         raise RuntimeError(
             f"{name}: element of variables does not require grad and does not have a grad_fn: no input "

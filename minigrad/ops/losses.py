@@ -83,6 +83,8 @@ def _squares(x, target, size_average, reduce):
         total = kernels.squared_error(x, target, size_average)
         if total is not None:
             return total
+    if x.shape != target.shape:
+        raise ValueError("sizes differ")
     apart = x - target
     return _together(apart * apart, size_average, reduce)
 
@@ -100,6 +102,14 @@ _difference = Operation(
 )  # fmt: skip
 
 
+def _match_sizes(operation, args, error):
+    """Sizes are compared where the kernel does it anyway; only what it refuses is looked at here."""
+    input, target = args[:2]
+    if size_of(input) == size_of(target):
+        raise error
+    return operation(input, matched(operation.name, input, target), *args[2:])
+
+
 def _square_slope(g, a, b, size_average, reduce):
     return _difference(a, b, g, 2 / math.prod(size_of(a)) if reduce and size_average else 2.0)
 
@@ -110,6 +120,7 @@ _mse = Operation(
         "x": lambda g, x, target, size_average, reduce: _square_slope(g, x, target, size_average, reduce),
         "target": lambda g, x, target, size_average, reduce: _square_slope(g, target, x, size_average, reduce),
     },
+    rescue=_match_sizes,
 )  # fmt: skip
 _l1 = _single_losses("l1_loss", lambda x, t: np.abs(x - t), lambda x, t: sign(x - t), lambda x, t: sign(t - x))
 
@@ -135,7 +146,7 @@ def mse_loss(input, target, size_average=True, reduce=True):
 
     size_average=False: the sum; reduce=False: the single losses.
     """
-    return _mse(input, matched("mse_loss", input, target), size_average, reduce)
+    return _mse(input, target, size_average, reduce)
 
 
 def l1_loss(input, target, size_average=True, reduce=True):

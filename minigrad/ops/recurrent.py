@@ -38,11 +38,11 @@ def runs_fused(x):
 # ---------------------------------------------------------------- one layer in one direction
 
 
-def _layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
+def _layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, save=True):
     plain = x.ndim == 3
     rows = x.reshape(-1, x.shape[2]) if plain else x
     h, hn, cn, saved = kernels.layer_forward(
-        kind, rows, h0[0], None if c0 is None else c0[0], w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse
+        kind, rows, h0[0], None if c0 is None else c0[0], w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, save
     )
     return h.reshape(x.shape[0], x.shape[1], -1) if plain else h, hn[None], None if cn is None else cn[None], saved
 
@@ -91,6 +91,9 @@ def _one_state_layer(kind):
         output, hn, _, saved = _layer_forward(kind, x, h0, None, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse)
         return output, hn, saved
 
+    def inference(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
+        return _layer_forward(kind, x, h0, None, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, False)[:2]
+
     def joint(g, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, out0, workspace, needs):
         needs = (needs[0], needs[1], False, *needs[2:])
         d_x, d_h0, _, *rest = _layer_backward(kind, workspace, g[0], g[1], None, x, needs)
@@ -101,12 +104,16 @@ def _one_state_layer(kind):
 
     return Operation(
         f"{kind.lower()}_layer", forward, f"x h0 {_WEIGHTS}", "batch_sizes reverse",
-        outputs=2, joint=joint, reference=reference,
+        outputs=2, joint=joint, inference=inference, reference=reference,
     )  # fmt: skip
 
 
 def _lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
     return _layer_forward("LSTM", x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse)
+
+
+def _lstm_inference(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
+    return _layer_forward("LSTM", x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, False)[:3]
 
 
 def _lstm_joint(g, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, out0, workspace, needs):
@@ -121,7 +128,7 @@ def _lstm_reference(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
 rnn_tanh_layer, rnn_relu_layer, gru_layer = (_one_state_layer(kind) for kind in ("RNN_TANH", "RNN_RELU", "GRU"))
 lstm_layer = Operation(
     "lstm_layer", _lstm_forward, f"x h0 c0 {_WEIGHTS}", "batch_sizes reverse",
-    outputs=3, joint=_lstm_joint, reference=_lstm_reference,
+    outputs=3, joint=_lstm_joint, inference=_lstm_inference, reference=_lstm_reference,
 )  # fmt: skip
 LAYERS = {"RNN_TANH": rnn_tanh_layer, "RNN_RELU": rnn_relu_layer, "LSTM": lstm_layer, "GRU": gru_layer}
 

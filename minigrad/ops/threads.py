@@ -6,8 +6,8 @@ from minigrad import kernels
 def get_num_threads():
     """get_num_threads(): how many threads may share the work of one operation.
 
-    At first the value of the environment variable MINIGRAD_NUM_THREADS, else that of OMP_NUM_THREADS, else the number of
-    processors that this process may run on.
+    At first the value of the environment variable MINIGRAD_NUM_THREADS, else that of OMP_NUM_THREADS, else the number
+    of processors that this process may run on.
     """
     return kernels.get_num_threads()
 

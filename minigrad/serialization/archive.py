@@ -1,14 +1,14 @@
 """The container of a saved file: an uncompressed zip archive of named records, as PyTorch writes since 1.6.
 
-    archive/minigrad        "minigrad 1" and the length of the whole archive (minigrad's; PyTorch has no such record)
+    archive/minigrad        "minigrad 1" and the length of the archive (minigrad's; PyTorch has no such record)
     archive/data.pkl        the objects, as a pickle that refers to storages by number
     archive/byteorder       "little" or "big": of the numbers in the storages
     archive/version         the version of PyTorch's layout
     archive/data/0 ...      the storages, each at a multiple of 64 bytes from the start of the archive
     archive/sources.json    where modules were saved: the sources of their classes (minigrad's)
 
-A zip archive is read from its end. The first record makes it one that can stand anywhere in a longer file: it says where
-that end is. An archive without it, one of PyTorch's, reaches to the end of the file.
+A zip archive is read from its end. The first record makes it one that can stand anywhere in a longer file: it says
+where that end is. An archive without it, one of PyTorch's, reaches to the end of the file.
 """
 
 import io
@@ -146,7 +146,7 @@ class Archive:
             total += info.file_size
             if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 1:
                 raise RuntimeError(
-                    f"load: record {info.filename!r} is compressed or encrypted; neither minigrad nor PyTorch writes that"
+                    f"load: record {info.filename!r} is compressed or encrypted; neither minigrad nor PyTorch does that"
                 )
         if total > length:
             raise RuntimeError(f"load: the records claim {total} bytes, the archive has {length}: it is damaged")

@@ -98,7 +98,7 @@ def _progression(name, start, end, step, count, out):
 
 
 def linspace(start, end, steps=100, out=None):
-    """linspace(start, end, steps=100): evenly spaced numbers, both ends included (RuntimeError for steps=1 unless equal)."""
+    """linspace(start, end, steps=100): evenly spaced numbers, both ends included; steps=1 only if they are equal."""
     return _into("linspace", out, _spaced("linspace", start, end, steps).astype(_dtype("linspace", out)))
 
 

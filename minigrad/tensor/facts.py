@@ -10,7 +10,7 @@ def is_tensor(obj):
 
 
 def typename(obj):
-    """The name of an object's type with its module: 'torch.FloatTensor' of a tensor or storage; of a class its own name.
+    """Name of an object's type with its module ('torch.FloatTensor' of a tensor or storage), or of a class itself.
 
     >>> typename([])
     'list'

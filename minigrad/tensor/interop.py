@@ -28,7 +28,7 @@ def as_array(self, dtype=None, copy=None):
 
 
 def from_result(self, array, context=None, return_scalar=False):
-    """What a NumPy function of tensors returns: a tensor; a ByteTensor of bools; a Python number of one without dimensions."""
+    """What a NumPy function of tensors returns: a tensor (of bools a ByteTensor), or a Python number."""
     if array.ndim == 0:
         return array.item()
     if array.dtype == bool:
@@ -39,8 +39,8 @@ def from_result(self, array, context=None, return_scalar=False):
 def from_numpy(array):
     """from_numpy(array): a tensor that shares the array's memory, its type chosen by dtype.
 
-    Raises TypeError for anything but an ndarray of float64/32/16, int64/32/16/8 or uint8, and RuntimeError for arrays with
-    a dimension of size 0 or a negative stride.
+    Raises TypeError for anything but an ndarray of float64/32/16, int64/32/16/8 or uint8, and RuntimeError for arrays
+    with a dimension of size 0 or a negative stride.
 
     >>> a = np.zeros(2)
     >>> t = from_numpy(a)
@@ -78,7 +78,8 @@ def dlpack_device(self):
 def from_dlpack(source):
     """from_dlpack(source): a tensor that shares the memory of another library's array (any object with `__dlpack__`).
 
-    Raises TypeError if source offers no DLPack or holds a type that no tensor has, RuntimeError if it is not on the CPU.
+    Raises TypeError if source offers no DLPack or holds a type that no tensor has, RuntimeError if it is not on the
+    CPU.
     """
     if not hasattr(source, "__dlpack__") or not hasattr(source, "__dlpack_device__"):
         raise TypeError(
@@ -87,7 +88,8 @@ def from_dlpack(source):
     kind, number = source.__dlpack_device__()
     if int(kind) != 1:
         raise RuntimeError(
-            f"from_dlpack: the source is on DLPack's device ({int(kind)}, {number}), this one reads the CPU's memory only"
+            f"from_dlpack: the source is on DLPack's device ({int(kind)}, {number}), this one reads the CPU's memory "
+            f"only"
         )
     return _tensor("from_dlpack", np.from_dlpack(source))
 

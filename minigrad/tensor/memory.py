@@ -1,7 +1,7 @@
 """The memory behind an array: who owns it, how much there is, and who else may see it.
 
-A tensor is one array, and NumPy's chain of bases says whose memory an array looks at. Storages, `set_` and `resize_` are
-made from that chain alone: tensors carry nothing beyond `.array`.
+A tensor is one array, and NumPy's chain of bases says whose memory an array looks at. Storages, `set_` and `resize_`
+are made from that chain alone: tensors carry nothing beyond `.array`.
 
 `memory_of(array)` is the identity of a memory: the array that owns it, or a `Span` where a storage view began.
 `flat(array)` shows all of that memory as one 1-D array; `lay_out` cuts a tensor's array from it.
@@ -31,7 +31,8 @@ class Span:
     def __init__(self, base, address, length, dtype, own_identity=False, start=0):
         self.base, self.own_identity, self.start = base, own_identity, start
         self.__array_interface__ = {
-            "version": 3, "shape": (length,), "typestr": np.dtype(dtype).str, "data": (address, not base.flags.writeable),
+            "version": 3, "shape": (length,), "typestr": np.dtype(dtype).str,
+            "data": (address, not base.flags.writeable),
         }  # fmt: skip
 
     def __reduce__(self):
@@ -176,13 +177,16 @@ def shared_copy(whole):
 def grown(name, whole, length):
     """A copy of the flat array `whole` with `length` elements; refused where others rely on the memory."""
     if isinstance(memory_of(whole), Span):
-        raise RuntimeError(f"{name}: a storage view cannot grow from {whole.size} to {length} elements; it shows part of "
+        raise RuntimeError(f"{name}: a storage view cannot grow from {whole.size} to {length} elements; it shows "
+                           f"part of "
                            "another storage")  # fmt: skip
     if id(owner_of(whole)) in _exported:
-        raise RuntimeError(f"{name}: this memory of {whole.size} elements is shared with NumPy (or another library) and cannot grow "
+        raise RuntimeError(f"{name}: this memory of {whole.size} elements is shared with NumPy (or another library) "
+                           f"and cannot grow "
                            f"to {length}; .clone() gives a tensor with memory of its own")  # fmt: skip
     if is_shared(whole):
-        raise RuntimeError(f"{name}: this memory of {whole.size} elements is shared between processes and cannot grow to {length}; "
+        raise RuntimeError(f"{name}: this memory of {whole.size} elements is shared between processes and cannot "
+                           f"grow to {length}; "
                            ".clone() gives a tensor with memory of its own")  # fmt: skip
     new = np.empty(length, whole.dtype)
     kept = min(length, whole.size)
@@ -191,7 +195,7 @@ def grown(name, whole, length):
 
 
 def resized(name, array, size):
-    """The array of `size` on the memory of `array`, from the same first element on; in a grown copy where it is too small."""
+    """The array of `size` on the memory of `array`, from the same element on; on a copy where it must grow."""
     if array.shape == (size or NO_ELEMENTS):
         return array
     whole, offset = flat(array), offset_of(array)

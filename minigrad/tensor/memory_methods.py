@@ -54,7 +54,8 @@ def resize_(self, *sizes):
     """resize_(*sizes): the size changed, the storage kept as long as it has enough elements.
 
     More elements than that move this tensor to larger memory, where the old numbers come first and the others are not
-    initialised; other tensors on the storage keep the old memory. Raises RuntimeError if the memory is shared with NumPy.
+    initialised; other tensors on the storage keep the old memory. Raises RuntimeError if the memory is shared with
+    NumPy.
     """
     if isinstance(self, Variable):
         return _resize_variable("resize_", self, checked_sizes("resize_", sizes))
@@ -83,8 +84,8 @@ def _resize_variable(name, v, size):
 def set_(self, source=None, storage_offset=0, size=None, stride=None):
     """set_(): no elements; set_(tensor): the same view; set_(storage, storage_offset=0, size=all, stride=contiguous).
 
-    The tensor then shares the memory of its source, which must be of the same type (TypeError). Raises RuntimeError for a
-    view that leaves the storage.
+    The tensor then shares the memory of its source, which must be of the same type (TypeError). Raises RuntimeError
+    for a view that leaves the storage.
     """
     if source is None:
         self.array = np.empty(NO_ELEMENTS, self.dtype)
@@ -124,7 +125,8 @@ def _placed(source, offset, size, stride):
     need = memory.reach(offset, size, stride)
     if need > len(source):
         raise RuntimeError(
-            f"set_: size {size} with strides {stride} from {offset} needs {need} elements, the storage has {len(source)}"
+            f"set_: size {size} with strides {stride} from {offset} needs {need} elements, the storage has "
+            f"{len(source)}"
         )
     return memory.lay_out(source.array, int(offset), size, stride)
 
@@ -144,7 +146,7 @@ def _in_place(operation):
         return _core.changed(self, result)
 
     method.__name__ = name
-    method.__doc__ = f"In-place form of `{operation.__name__}`: the numbers stay where they are, this tensor sees them differently."
+    method.__doc__ = f"{name}: in place; the numbers stay where they are, this tensor sees them differently."
     return method
 
 
@@ -203,7 +205,7 @@ def map_(self, tensor, function):
 
 
 def map2_(self, tensor1, tensor2, function):
-    """map2_(tensor1, tensor2, function): every element x replaced by function(x, y, z), y and z those of the tensors."""
+    """map2_(tensor1, tensor2, function): every element x replaced by function(x, y, z)."""
     return _each("map2_", self, function, tensor1, tensor2)
 
 
@@ -218,7 +220,8 @@ def _each(name, self, function, *others):
     for k, arguments in enumerate(zip(*numbers)):
         value = function(*arguments)
         if not isinstance(value, (int, float, np.number)):
-            raise RuntimeError(f"{name}: the function must return a number, it returned {value!r} ({type(value).__name__}) "
+            raise RuntimeError(f"{name}: the function must return a number, it returned {value!r} "
+                               f"({type(value).__name__}) "
                                f"for {', '.join(map(repr, arguments))}")  # fmt: skip
         made[k] = check_number(name, value, self)
     self.array[...] = made.reshape(self.array.shape)
@@ -234,8 +237,12 @@ def _beside(name, self, other):
             raise RuntimeError(
                 f"{name}: a tensor of size {other.array.shape} does not broadcast to size {self.array.shape}"
             ) from None
-    warnings.warn(f"{name}: sizes {self.array.shape} and {other.array.shape} do not broadcast, but have the same number of elements. "
-                  "Falling back to pointwise operation in the order of the elements", UserWarning, stacklevel=4)  # fmt: skip
+    warnings.warn(
+        f"{name}: sizes {self.array.shape} and {other.array.shape} do not broadcast, but have the same number of "
+        "elements. Falling back to pointwise operation in the order of the elements",
+        UserWarning,
+        stacklevel=4,
+    )
     return other.array.reshape(-1).tolist()
 
 
@@ -247,7 +254,7 @@ def install():
         for cls in (Tensor, Variable):
             _core.install(cls, function.__name__, function)
     for name, function in {
-        "storage": storage_of, "set_": set_, "is_set_to": is_set_to, "share_memory_": share_memory_, "pin_memory": pin_memory,
-        "apply_": apply_, "map_": map_, "map2_": map2_,
+        "storage": storage_of, "set_": set_, "is_set_to": is_set_to, "share_memory_": share_memory_,
+        "pin_memory": pin_memory, "apply_": apply_, "map_": map_, "map2_": map2_,
     }.items():  # fmt: skip
         _core.install(Tensor, name, function)

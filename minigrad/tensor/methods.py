@@ -78,7 +78,8 @@ def truth(self):
     array = array_of(self)
     if array.size > 1:
         raise RuntimeError(
-            f"a tensor of size {tuple(array.shape)} has no single truth value; compare it, reduce it with .all() or .any(), or "
+            f"a tensor of size {tuple(array.shape)} has no single truth value; compare it, reduce it with .all() or "
+            f".any(), or "
             "take one element"
         )
     return bool(array.size) and bool(array.reshape(-1)[0])
@@ -197,13 +198,13 @@ _SHARED = {
     "shape": property(lambda self: size_of_shape(array_of(self).shape)), "type": type_, "type_as": type_as, "cpu": cpu,
     "cuda": cuda, "is_signed": is_signed,
 }  # fmt: skip
-for _name, _cls in (("float", "FloatTensor"), ("double", "DoubleTensor"), ("half", "HalfTensor"), ("long", "LongTensor"),
-                    ("int", "IntTensor"), ("short", "ShortTensor"), ("char", "CharTensor"), ("byte", "ByteTensor")):  # fmt: skip
+for _kind, _cls in types.tensor_classes.items():
+    _name = _kind.removesuffix("Tensor").lower()
 
-    def _conversion(self, cls=types.tensor_classes[_cls]):
+    def _conversion(self, cls=_cls):
         return convert(self, cls)
 
-    _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to a {_cls} (itself, if it is one)."
+    _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to a {_kind} (itself, if it is one)."
     _SHARED[_name] = _conversion
 
 

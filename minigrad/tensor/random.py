@@ -30,6 +30,8 @@ import struct
 
 import numpy as np
 
+from minigrad._core import Tensor, tensor_from_array
+
 __all__ = [
     "Generator",
     "default_generator",
@@ -144,7 +146,7 @@ class Generator:
         return self._seed
 
     def get_state(self):
-        """The whole state as a 1-D uint8 array: engine, position, initial seed and the spare normal.
+        """The whole state as a 1-D ByteTensor: engine, position, initial seed and the spare normal.
 
         The format is minigrad's own, the same on every machine.
         """
@@ -153,18 +155,20 @@ class Generator:
             spare = self.spare
             seed = self._seed
         header = _HEADER.pack(_MAGIC, _VERSION, spare is not None, 0, state["pos"], seed, spare or 0.0)
-        return np.frombuffer(header + state["key"].astype("<u4").tobytes(), dtype=np.uint8).copy()
+        return tensor_from_array(np.frombuffer(header + state["key"].astype("<u4").tobytes(), dtype=np.uint8).copy())
 
     def set_state(self, state):
         """Continue from a state that `get_state` returned. A refused state leaves the generator as it was.
 
         Raises:
-            TypeError: if `state` is not an array of uint8.
+            TypeError: if `state` is neither a ByteTensor nor an array of uint8.
             RuntimeError: if its shape or its content is not that of such a state.
         """
+        if isinstance(state, Tensor):
+            state = state.array
         if not isinstance(state, np.ndarray) or state.dtype != np.uint8:
             came = f"an array of {state.dtype}" if isinstance(state, np.ndarray) else type(state).__name__
-            raise TypeError(f"set_state: state must be an array of uint8, got {came}")
+            raise TypeError(f"set_state: state must be a ByteTensor, got {came}")
         if state.shape != (_STATE_SIZE,):
             raise RuntimeError(
                 f"set_state: state must have shape ({_STATE_SIZE},), got {state.shape}; "

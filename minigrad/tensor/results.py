@@ -30,7 +30,8 @@ def into(name, out, made):
         write(name, out, value)
         return out
     if made.requires_grad or out.requires_grad:
-        raise RuntimeError(f"{name}: out= records no history, but {'an operand' if made.requires_grad else 'out'} requires grad; "
+        raise RuntimeError(f"{name}: out= records no history, but {'an operand' if made.requires_grad else 'out'} "
+                           f"requires grad; "
                            "use the result that is returned without out=")  # fmt: skip
     write(name, out.data, value)
     _core.mark_changed(out)

@@ -1,11 +1,10 @@
-"""Random tensors: the generator's draws (`random`, `distributions`, `discrete`) at the level of Tensors and Variables."""
+"""Random tensors: the generator's draws at the level of Tensors and Variables."""
 
 import numpy as np
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
 from minigrad.tensor import discrete, distributions, results
-from minigrad.tensor import random as engine
 from minigrad.tensor.creation import _dtype, _into, _sizes, checked_out
 
 
@@ -127,20 +126,12 @@ def _log_normal(out, mean=1.0, std=2.0, generator=None):
     return distributions.log_normal(out, mean, std, generator)
 
 
-def get_rng_state():
-    """The state of the default generator, a ByteTensor; the spare normal number is part of it."""
-    return _core.tensor_from_array(engine.get_rng_state())
-
-
-def set_rng_state(state):
-    """Set the state of the default generator to what get_rng_state returned."""
-    engine.set_rng_state(array_of(state))
-
-
 def install():
     """Give Tensors and Variables their random methods."""
-    fills = {"uniform": _uniform, "normal": _normal, "random": _random, "bernoulli": _bernoulli, "exponential": _exponential,
-             "geometric": _geometric, "cauchy": _cauchy, "log_normal": _log_normal}  # fmt: skip
+    fills = {
+        "uniform": _uniform, "normal": _normal, "random": _random, "bernoulli": _bernoulli, "exponential": _exponential,
+        "geometric": _geometric, "cauchy": _cauchy, "log_normal": _log_normal,
+    }  # fmt: skip
     for cls in (Tensor, Variable):
         for name, fill in fills.items():
             _core.install(cls, f"{name}_", _filled(name, fill))

@@ -22,8 +22,8 @@ def check_async(name, kwargs):
 class _Storage:
     """Flat memory of one type.
 
-    `X()` nothing; `X(n)` n elements, not initialised; `X([1, 2])` these numbers; `X(storage, offset=0, n=rest)` a view of part
-    of another storage of the same type.
+    `X()` nothing; `X(n)` n elements, not initialised; `X([1, 2])` these numbers; `X(storage, offset=0, n=rest)` a view
+    of part of another storage of the same type.
 
     Raises RuntimeError for elements of the wrong kind and views that leave their storage, TypeError for anything else.
     """
@@ -219,7 +219,7 @@ class _Storage:
         return self
 
     def type(self, new_type=None, non_blocking=False, **kwargs):
-        """type(new_type=None): the type's name; or this storage converted to `new_type` (itself, if it is that already)."""
+        """type(new_type=None): the type's name; or this storage converted to `new_type`."""
         check_async(f"{self.kind}.type", kwargs)
         if new_type is None:
             return f"{_core.package}.{self.kind}"
@@ -243,10 +243,12 @@ class _Storage:
                 f"{cls.kind}.from_buffer: offset must be from 0 to the buffer's {size} bytes, got {offset}"
             )
         if count < 0 and (size - offset) % cls.dtype.itemsize:
-            raise ValueError(f"{cls.kind}.from_buffer: the {size - offset} bytes from offset on are no whole number of elements of "
+            raise ValueError(f"{cls.kind}.from_buffer: the {size - offset} bytes from offset on are no whole number "
+                             f"of elements of "
                              f"{cls.dtype.itemsize} bytes")  # fmt: skip
         if count * cls.dtype.itemsize > size - offset:
-            raise ValueError(f"{cls.kind}.from_buffer: {count} elements need {count * cls.dtype.itemsize} bytes, the buffer has "
+            raise ValueError(f"{cls.kind}.from_buffer: {count} elements need {count * cls.dtype.itemsize} bytes, the "
+                             f"buffer has "
                              f"{size - offset} from offset on")  # fmt: skip
         if count == 0 or offset == size:
             return cls(0)

@@ -66,9 +66,9 @@ class _Printed(type):
 class _Tensor(_core.Tensor, metaclass=_Printed):
     """Constructor and identity of a tensor type.
 
-    `X()` no elements; `X(2, 3)` or `X(Size)` uninitialised; `X([1, 2])` the numbers of a (nested) list or tuple, copied;
-    `X(tensor)` of the same type: a view of the same memory; `X(storage)` of the same type: a 1-D view of it; `X(ndarray)`:
-    shares memory if the dtypes are equal, else a converted copy.
+    `X()` no elements; `X(2, 3)` or `X(Size)` uninitialised; `X([1, 2])` the numbers of a (nested) list or tuple,
+    copied; `X(tensor)` of the same type: a view of the same memory; `X(storage)` of the same type: a 1-D view of it;
+    `X(ndarray)`: shares memory if the dtypes are equal, else a converted copy.
 
     Raises RuntimeError for ragged sequences and elements of the wrong kind, TypeError for anything else.
     """
@@ -97,7 +97,8 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
                 return cls._from_sequence(first)
             if isinstance(first, _core.Tensor):
                 if type(first) is not cls:
-                    raise TypeError(f"{cls.kind}: a tensor argument must be of the same type, got {first.kind}; convert it "
+                    raise TypeError(f"{cls.kind}: a tensor argument must be of the same type, got {first.kind}; "
+                                    f"convert it "
                                     f"with .type('{_core.package}.{cls.kind}')")  # fmt: skip
                 return first.array[...]
             if isinstance(first, np.ndarray):
@@ -188,7 +189,8 @@ def _rebuild(cls, handle, offset, size, stride):
 def _checked_size(cls, args):
     for a in args:
         if isinstance(a, bool) or not isinstance(a, (int, np.integer)):
-            raise TypeError(f"{cls.kind}: expected sizes (ints), one list of numbers, a tensor of this type or an ndarray; got "
+            raise TypeError(f"{cls.kind}: expected sizes (ints), one list of numbers, a tensor of this type or an "
+                            f"ndarray; got "
                             f"({', '.join(type(a).__name__ for a in args)})")  # fmt: skip
         if a < 1 and tuple(args) != NO_ELEMENTS:
             raise RuntimeError(
@@ -208,7 +210,8 @@ def shared_array(name, array):
             f"{name}: an array with a negative stride (a reversed slice, say) cannot be a tensor; copy it: array.copy()"
         )
     if any(s % array.itemsize for s in array.strides) or not array.flags.aligned:
-        raise RuntimeError(f"{name}: the array's elements do not lie at multiples of their size in memory (a field of a structured "
+        raise RuntimeError(f"{name}: the array's elements do not lie at multiples of their size in memory (a field "
+                           f"of a structured "
                            "array, say); copy it: array.copy()")  # fmt: skip
     if not array.dtype.isnative:
         raise TypeError(f"{name}: the array is in another machine's byte order ({array.dtype.str}); convert it: "
@@ -239,7 +242,8 @@ def _first_odd(sequence):
             if found:
                 return found
         elif isinstance(s, (_core.Tensor, _core.Variable)):
-            return (f"expected numbers in the list, got a {type(s).__name__} of size {tuple(_core.array_of(s).shape)}; join tensors with "
+            return (f"expected numbers in the list, got a {type(s).__name__} of size "
+                    f"{tuple(_core.array_of(s).shape)}; join tensors with "
                     f"{_core.package}.stack or {_core.package}.cat")  # fmt: skip
         elif not isinstance(s, (int, float, np.generic, np.ndarray)):
             return f"expected numbers in the list, got {s!r} ({type(s).__name__})"

@@ -20,9 +20,9 @@ _strided = Operation(
 def as_strided(input, size, stride, storage_offset=None):
     """as_strided(input, size, stride, storage_offset=None): a view of any geometry on the memory of input.
 
-    size, stride: one number a dimension, strides in elements. storage_offset: where the first element lies in the storage
-    (None: where that of input lies). Elements may be seen more than once; their gradients add up. Raises RuntimeError if the
-    view leaves the stretch of memory from input's first to its last element.
+    size, stride: one number a dimension, strides in elements. storage_offset: where the first element lies in the
+    storage (None: where that of input lies). Elements may be seen more than once; their gradients add up. Raises
+    RuntimeError if the view leaves the stretch of memory from input's first to its last element.
     """
     array = array_of(input)
     size = checked_sizes("as_strided: size", (tuple(size),))
@@ -34,12 +34,14 @@ def as_strided(input, size, stride, storage_offset=None):
     mine = memory.strides_of(array)
     if any(s == 0 and n > 1 for n, s in zip(array.shape, mine)):
         raise RuntimeError(
-            f"as_strided: input of size {array.shape} is expanded, so its elements have no places of their own; use .contiguous() first"
+            f"as_strided: input of size {array.shape} is expanded, so its elements have no places of their own; use "
+            f".contiguous() first"
         )
     offset = 0 if storage_offset is None else storage_offset - memory.offset_of(array)
     first, last = offset, memory.reach(offset, size, stride)
     if first < 0 or last > memory.reach(0, array.shape, mine):
-        raise RuntimeError(f"as_strided: size {size} with strides {stride} reaches elements {first} to {last - 1} from input's first, "
+        raise RuntimeError(f"as_strided: size {size} with strides {stride} reaches elements {first} to {last - 1} "
+                           f"from input's first, "
                            f"but input has {memory.reach(0, array.shape, mine)} there")  # fmt: skip
     return _strided(input, array.shape, mine, size, stride, offset)
 

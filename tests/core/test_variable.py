@@ -136,6 +136,19 @@ def test_saved_values_are_those_of_the_forward_pass_when_data_is_replaced():
     assert a.grad.data.tolist() == [3]
 
 
+@pytest.mark.parametrize("inner", [False, True])
+def test_saved_values_under_create_graph_when_data_is_replaced(inner):
+    """The numbers of the forward pass, and still a way back to the Variable."""
+    a, b = leaf(2), leaf(3)
+    h = b * 1 if inner else b
+    out = a * h
+    h.data = double(100)
+    (g,) = torch.autograd.grad(out, a, create_graph=True)
+    assert g.data.tolist() == [3]
+    (mixed,) = torch.autograd.grad(g, b)
+    assert mixed.data.tolist() == [1]
+
+
 def test_data_of_a_view_replaced_makes_it_a_variable_of_its_own():
     x = leaf(1, 2, 3) * 1
     v = x.narrow(0, 0, 2)

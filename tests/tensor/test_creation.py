@@ -21,9 +21,12 @@ class TestFromSizes:
     def test_refusals(self):
         for make in (torch.zeros, torch.ones, torch.rand, torch.randn):
             for arguments, error, words in [
-                ((), TypeError, "got nothing"), ((2.0,), TypeError, "must be ints, got 2.0"), ((True,), TypeError, "got True"),
-                ((2, 0), RuntimeError, "must be positive"), ((-1,), RuntimeError, "must be positive"),
-            ]:  # fmt: skip
+                ((), TypeError, "got nothing"),
+                ((2.0,), TypeError, "must be ints, got 2.0"),
+                ((True,), TypeError, "got True"),
+                ((2, 0), RuntimeError, "must be positive"),
+                ((-1,), RuntimeError, "must be positive"),
+            ]:
                 with pytest.raises(error, match=words):
                     make(*arguments)
 
@@ -82,8 +85,13 @@ class TestOut:
         assert torch.ones(2, 2, out=out) is out
         assert out.tolist() == [[1, 1], [1, 1]]
         assert out.storage()._cdata == memory
-        for make in (lambda out: torch.zeros(3, out=out), lambda out: torch.rand(3, out=out), lambda out: torch.randn(3, out=out),
-                     lambda out: torch.eye(3, out=out), lambda out: torch.linspace(0, 1, 3, out=out)):  # fmt: skip
+        for make in (
+            lambda out: torch.zeros(3, out=out),
+            lambda out: torch.rand(3, out=out),
+            lambda out: torch.randn(3, out=out),
+            lambda out: torch.eye(3, out=out),
+            lambda out: torch.linspace(0, 1, 3, out=out),
+        ):
             out = torch.DoubleTensor()
             assert make(out) is out
             assert out.size(0) == 3
@@ -108,15 +116,27 @@ class TestOut:
     def test_refusals(self):
         a = torch.FloatTensor([1, 2])
         for call, error, words in [
-            (lambda: torch.add(a, 1, out=torch.DoubleTensor()), TypeError, "must have the result's type minigrad.FloatTensor, got "),
-            (lambda: torch.eq(a, 1, out=torch.FloatTensor()), TypeError, "must have the result's type minigrad.ByteTensor"),
+            (
+                lambda: torch.add(a, 1, out=torch.DoubleTensor()),
+                TypeError,
+                "must have the result's type minigrad.FloatTensor, got ",
+            ),
+            (
+                lambda: torch.eq(a, 1, out=torch.FloatTensor()),
+                TypeError,
+                "must have the result's type minigrad.ByteTensor",
+            ),
             (lambda: torch.add(a, 1, out=[]), TypeError, "must be a Tensor as the operands are, got list"),
             (lambda: torch.add(a, 1, out=Variable(a)), TypeError, "must be a Tensor as the operands are, got Variable"),
             (lambda: torch.max(a, 0, out=a), TypeError, "a tuple of 2 tensors, one for each result, got FloatTensor"),
             (lambda: torch.max(a, 0, out=(a,)), TypeError, "a tuple of 2 tensors, one for each result, got 1 tensors"),
             (lambda: torch.sum(a, out=a), ValueError, "this one is the number 3.0"),
             (lambda: torch.matmul(a, a, out=a), ValueError, "this one is the number 5.0"),
-            (lambda: torch.cat([a, a], out=torch.from_numpy(np.zeros(2, np.float32))), RuntimeError, "cat: out: .*cannot grow"),
+            (
+                lambda: torch.cat([a, a], out=torch.from_numpy(np.zeros(2, np.float32))),
+                RuntimeError,
+                "cat: out: .*cannot grow",
+            ),
         ]:
             with pytest.raises(error, match=words):
                 call()
@@ -128,21 +148,25 @@ class TestOut:
         assert out.data.tolist() == [2, 3]
         assert out._version == 1
         for call, words in [
-            (lambda: torch.add(a, w, out=out), "an operand requires grad"), (lambda: torch.add(a, a, out=w), "out requires grad"),
+            (lambda: torch.add(a, w, out=out), "an operand requires grad"),
+            (lambda: torch.add(a, a, out=w), "out requires grad"),
             (lambda: torch.add(a, 1, out=Variable(torch.DoubleTensor())), "must have the result's type"),
-        ]:  # fmt: skip
+        ]:
             with pytest.raises(RuntimeError, match=words):
                 call()
         with pytest.raises(TypeError, match="must be a Variable"):
             torch.add(a, 1, out=torch.FloatTensor())
 
-    @pytest.mark.parametrize("entry", [r for r in table.values() if "torch" in r.exported and "T" in r.levels], ids=lambda r: r.name)
+    @pytest.mark.parametrize(
+        "entry", [r for r in table.values() if "torch" in r.exported and "T" in r.levels], ids=lambda r: r.name
+    )
     @pytest.mark.filterwarnings("ignore")
     def test_of_every_function(self, entry):
         """Every function of the package with a tensor result takes out=, from whatever size it has."""
         function = getattr(torch, entry.name)
         dtype = entry.types[0]
         for sample in entry.samples[:3]:
+
             def arguments(sample=sample):
                 return sample.build(np.random.default_rng(3), lambda array, spec: torch.from_numpy(array), dtype)
 

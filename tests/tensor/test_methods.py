@@ -38,7 +38,12 @@ class TestEachElement:
             (lambda: n.apply_(lambda x: 0.5), TypeError, "whole numbers only"),
             (lambda: t.apply_(3), TypeError, "expected a function, got int"),
             (lambda: t.map_(n, lambda x, y: x), TypeError, "expected a FloatTensor, got LongTensor"),
-            (lambda: t.map_(torch.ones(3), lambda x, y: x), RuntimeError, r"size \(3,\) does not broadcast to size \(2,\)"),
+            (
+                lambda: t.map_(torch.ones(3), lambda x, y: x),
+                RuntimeError,
+                r"size \(3,\) does not broadcast to size "
+                r"\(2,\)",
+            ),
         ]:
             with pytest.raises(error, match=words):
                 call()
@@ -129,7 +134,15 @@ class TestVariablesOnly:
 
     @pytest.mark.parametrize(
         "geometry",
-        [((2, 2), (4, 1)), ((3, 4), (4, 1)), ((2, 3), (1, 1)), ((2, 2), (0, 3)), ((3,), (5,)), ((2, 2), (4, 1), 3), ((1,), (1,), 11)],
+        [
+            ((2, 2), (4, 1)),
+            ((3, 4), (4, 1)),
+            ((2, 3), (1, 1)),
+            ((2, 2), (0, 3)),
+            ((3,), (5,)),
+            ((2, 2), (4, 1), 3),
+            ((1,), (1,), 11),
+        ],
     )
     @pytest.mark.parametrize("transposed", [False, True])
     def test_as_strided(self, geometry, transposed, rng):

@@ -311,8 +311,8 @@ def damaged(at, value):
 @pytest.mark.parametrize(
     ("state", "error", "text"),
     [
-        (b"1234", TypeError, "array of uint8, got bytes"),
-        (np.zeros(2536), TypeError, "array of uint8, got an array of float64"),
+        (b"1234", TypeError, "must be a ByteTensor, got bytes"),
+        (np.zeros(2536), TypeError, "must be a ByteTensor, got an array of float64"),
         (np.zeros(2536, np.int8), TypeError, "got an array of int8"),
         (np.zeros(5056, np.uint8), RuntimeError, r"shape \(2536,\), got \(5056,\)"),
         (np.zeros((1, 2536), np.uint8), RuntimeError, r"got \(1, 2536\)"),
@@ -366,3 +366,19 @@ def test_set_rng():
     with pytest.raises(ValueError, match=r"'modern' or '0.3', got 'new'"):
         random.set_rng("new")
     assert random.get_rng() == "0.3"
+
+
+def test_states_are_byte_tensors_under_every_name():
+    import minigrad as torch
+
+    g = torch.Generator()
+    assert type(g.get_state()) is type(torch.get_rng_state()) is torch.ByteTensor
+    state = torch.get_rng_state()
+    first = torch.randn(3)
+    torch.random.set_rng_state(state)
+    assert torch.equal(torch.randn(3), first)
+    assert torch.random.manual_seed is torch.manual_seed
+    seed = torch.initial_seed()
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+    assert torch.random.initial_seed() == seed

@@ -1,4 +1,6 @@
-"""Every name of the era's Tensors, Variables and module functions, written out: it exists, or is listed as missing with why."""
+"""Every name of the era's Tensors, Variables and module functions, written out: it exists, or is listed as missing
+with why.
+"""
 
 import pytest
 
@@ -11,24 +13,24 @@ STORAGES = [f"{k}Storage" for k in ("Float", "Double", "Half", "Long", "Int", "S
 # ---------------------------------------------------------------- of tensors
 
 INFORMATION = """
-    size shape stride dim ndimension numel nelement element_size storage_offset data_ptr is_contiguous is_same_size is_pinned
-    is_shared get_device is_signed is_cuda
+    size shape stride dim ndimension numel nelement element_size storage_offset data_ptr is_contiguous is_same_size
+    is_pinned is_shared get_device is_signed is_cuda
 """.split()
 CONVERSION = """
     type type_as float double half long int short char byte cpu cuda clone contiguous
 """.split()
 TENSORS_ONLY = """
-    storage is_set_to new tolist numpy set_ apply_ map_ map2_ pin_memory share_memory_ storage_type is_sparse __array__ __array_wrap__
-    __dlpack__ __dlpack_device__
+    storage is_set_to new tolist numpy set_ apply_ map_ map2_ pin_memory share_memory_ storage_type is_sparse __array__
+    __array_wrap__ __dlpack__ __dlpack_device__
 """.split()
 MEMORY = "resize_ resize_as_ copy_ fill_ zero_".split()
 FLOATING_WITH_TWIN = """
-    acos asin atan ceil cos cosh erf erfinv exp floor frac lgamma log log1p reciprocal round rsqrt sigmoid sin sinh sqrt tan tanh
-    trunc pow lerp renorm
+    acos asin atan ceil cos cosh erf erfinv exp floor frac lgamma log log1p reciprocal round rsqrt sigmoid sin sinh
+    sqrt tan tanh trunc pow lerp renorm
 """.split()
 WITH_TWIN = """
-    abs neg sign clamp add sub mul div fmod remainder addcmul addcdiv eq ne lt le gt ge addmm addmv addr addbmm baddbmm tril triu
-    atan2
+    abs neg sign clamp add sub mul div fmod remainder addcmul addcdiv eq ne lt le gt ge addmm addmv addr addbmm baddbmm
+    tril triu atan2
 """.split()
 REDUCTIONS = """
     sum prod mean var std norm max min median mode kthvalue sort topk cumsum cumprod dist trace all any histc equal
@@ -47,47 +49,62 @@ DRAWS = """
     uniform_ normal_ random_ bernoulli_ exponential_ geometric_ cauchy_ log_normal_ bernoulli multinomial
 """.split()
 OPERATORS = """
-    add radd sub rsub mul rmul truediv rtruediv mod pow rpow matmul neg abs invert and or xor lshift rshift iadd isub imul itruediv
-    ipow eq ne lt le gt ge getitem setitem len iter contains bool int float hash repr reduce
+    add radd sub rsub mul rmul truediv rtruediv mod pow rpow matmul neg abs invert and or xor lshift rshift iadd isub
+    imul itruediv ipow eq ne lt le gt ge getitem setitem len iter contains bool int float hash repr reduce
 """.split()
 OPERATORS_OF_TENSORS = "imod iand ior ixor ilshift irshift copy".split()
 
 TWINS = [f"{n}_" for n in FLOATING_WITH_TWIN + WITH_TWIN]
 ELEMENTWISE = FLOATING_WITH_TWIN + WITH_TWIN
 COMMON = [
-    *INFORMATION, *CONVERSION, *MEMORY, *ELEMENTWISE, *TWINS, *REDUCTIONS, *VIEWS, *VIEWS_IN_PLACE, *SHAPES, *PLACES,
-    *PLACES_IN_PLACE, *LINEAR, *DRAWS,
-]  # fmt: skip
+    *INFORMATION,
+    *CONVERSION,
+    *MEMORY,
+    *ELEMENTWISE,
+    *TWINS,
+    *REDUCTIONS,
+    *VIEWS,
+    *VIEWS_IN_PLACE,
+    *SHAPES,
+    *PLACES,
+    *PLACES_IN_PLACE,
+    *LINEAR,
+    *DRAWS,
+]
 
 # ---------------------------------------------------------------- of Variables
 
 VARIABLES_ONLY = """
-    index_add index_copy index_fill scatter scatter_add masked_fill masked_scatter resize resize_as as_strided data grad _grad
-    requires_grad volatile grad_fn is_leaf output_nr name _base _version _backward_hooks backward register_hook retain_grad detach detach_
+    index_add index_copy index_fill scatter scatter_add masked_fill masked_scatter resize resize_as as_strided data
+    grad _grad requires_grad volatile grad_fn is_leaf output_nr name _base _version _backward_hooks backward
+    register_hook retain_grad detach detach_
 """.split()
 NOT_ON_VARIABLES = "tolist numpy storage set_ new apply_ map_".split()
 
 # ---------------------------------------------------------------- of the module
 
 FUNCTIONS = [
-    *ELEMENTWISE, *REDUCTIONS, *LINEAR, *PLACES, *"transpose t squeeze unsqueeze split chunk diag nonzero".split(),
+    *ELEMENTWISE,
+    *REDUCTIONS,
+    *LINEAR,
+    *PLACES,
+    *"transpose t squeeze unsqueeze split chunk diag nonzero".split(),
     *"bernoulli multinomial numel".split(),
-]  # fmt: skip
+]
 MODULE = """
-    zeros ones rand randn zeros_like ones_like eye arange range linspace logspace randperm from_numpy from_dlpack normal cat stack
-    unbind is_tensor is_storage typename set_printoptions save load get_num_threads set_num_threads manual_seed initial_seed
-    get_rng_state set_rng_state set_default_tensor_type Generator default_generator random Tensor Storage Size _tensor_classes
-    _storage_classes autograd cuda nn optim utils
+    zeros ones rand randn zeros_like ones_like eye arange range linspace logspace randperm from_numpy from_dlpack
+    normal cat stack unbind is_tensor is_storage typename set_printoptions save load get_num_threads set_num_threads
+    manual_seed initial_seed get_rng_state set_rng_state set_default_tensor_type Generator default_generator random
+    Tensor Storage Size _tensor_classes _storage_classes autograd cuda nn optim utils
 """.split()
 
 # ---------------------------------------------------------------- what is missing, and why
 
 _FUNCTION = "no row in the table of operations yet"
 MISSING = {
-    **dict.fromkeys([n for base in ("erf", "erfinv", "lgamma", "renorm", "atan2") for n in (base, f"{base}_")], _FUNCTION),
-    "save": "serialization is a room of its own",
-    "load": "serialization is a room of its own",
-    "random": "fork_rng and the generators are in the package itself; the module of that name is not",
+    **dict.fromkeys(
+        [n for base in ("erf", "erfinv", "lgamma", "renorm", "atan2") for n in (base, f"{base}_")], _FUNCTION
+    ),
     "_grad": "the engine has .grad only",
 }
 # `all` and `any` are defined for masks only; some operations for floating types only.
@@ -121,8 +138,23 @@ def test_not_on_variables(name):
     assert not hasattr(Variable(torch.ones(1)), name)
 
 
-@pytest.mark.parametrize("name", ["index_add", "scatter", "masked_fill", "resize", "resize_as", "index_copy", "index_fill",
-                                  "scatter_add", "masked_scatter", "item", "requires_grad_", "__floordiv__"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index_add",
+        "scatter",
+        "masked_fill",
+        "resize",
+        "resize_as",
+        "index_copy",
+        "index_fill",
+        "scatter_add",
+        "masked_scatter",
+        "item",
+        "requires_grad_",
+        "__floordiv__",
+    ],
+)
 def test_not_on_tensors(name):
     assert not hasattr(torch.FloatTensor(1), name)
 

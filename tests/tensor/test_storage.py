@@ -84,7 +84,11 @@ def test_printing():
         (lambda: torch.FloatStorage("3"), TypeError, "got str"),
         (lambda: torch.FloatStorage(True), TypeError, "got bool"),
         (lambda: torch.FloatStorage(torch.LongStorage(3)), TypeError, "must be of a FloatStorage, got a LongStorage"),
-        (lambda: torch.FloatStorage(torch.FloatStorage(3), 2, 2), RuntimeError, "2 elements from 2 leaves the storage of 3"),
+        (
+            lambda: torch.FloatStorage(torch.FloatStorage(3), 2, 2),
+            RuntimeError,
+            "2 elements from 2 leaves the storage of 3",
+        ),
         (lambda: torch.FloatStorage(3)[3], IndexError, "index 3 is out of range for 3 elements"),
         (lambda: torch.FloatStorage(3)[-4], IndexError, "index -4"),
         (lambda: torch.FloatStorage(3)[1.0], TypeError, "got float"),
@@ -95,7 +99,11 @@ def test_printing():
         (lambda: torch.FloatStorage(4).resize_(-1), RuntimeError, "must not be negative, got -1"),
         (lambda: torch.FloatStorage(4).resize_(2.0), TypeError, "must be an int, got float"),
         (lambda: torch.FloatStorage(4).type("torch.FloatTensor"), TypeError, "expected a storage type"),
-        (lambda: torch.FloatStorage(4).type("torch.LongStorage", blocking=True), TypeError, "keyword argument 'blocking'"),
+        (
+            lambda: torch.FloatStorage(4).type("torch.LongStorage", blocking=True),
+            TypeError,
+            "keyword argument 'blocking'",
+        ),
         (lambda: torch.FloatStorage(4).pin_memory(), RuntimeError, "cuda"),
         (lambda: torch.FloatStorage(4).cuda(), RuntimeError, "cuda"),
         (lambda: torch.IntStorage.from_buffer(b"12345"), ValueError, "5 bytes from offset on are no whole number"),
@@ -194,7 +202,12 @@ class TestSet:
         [
             (lambda t: (t.storage(), 4, (3,)), RuntimeError, "needs 7 elements, the storage has 6"),
             (lambda t: (t.storage(), 7), RuntimeError, "from 0 to 6, the storage's length, got 7"),
-            (lambda t: (t.storage(), 0, (2, 2), (1,)), RuntimeError, r"one entry a dimension of size \(2, 2\), got \(1,\)"),
+            (
+                lambda t: (t.storage(), 0, (2, 2), (1,)),
+                RuntimeError,
+                r"one entry a dimension of size \(2, 2\), got "
+                r"\(1,\)",
+            ),
             (lambda t: (t.storage(), 3, (2,), (-1,)), RuntimeError, "must not be negative"),
             (lambda t: (t.storage(), 0.0), TypeError, "storage_offset must be an int, got float"),
             (lambda t: (torch.LongStorage(3),), TypeError, "must be a FloatStorage, got a LongStorage"),
@@ -305,7 +318,11 @@ class TestMemoryOthersSee:
         t = make()
         assert t.resize_(2).size() == (2,)
         assert t.resize_(3).size() == (3,)
-        with pytest.raises(RuntimeError, match=r"resize_: this memory of 3 elements is shared with NumPy.*cannot grow to 4"):
+        with pytest.raises(
+            RuntimeError,
+            match=r"resize_: this memory of 3 elements is shared with NumPy.*cannot "
+            r"grow to 4",
+        ):
             t.resize_(4)
         with pytest.raises(RuntimeError, match="cannot grow to 5"):
             t.storage().resize_(5)
@@ -328,8 +345,9 @@ class TestMemoryOthersSee:
 
 
 class TestSharingIsKept:
-    @pytest.mark.parametrize("again", [lambda x: pickle.loads(pickle.dumps(x, 2)), lambda x: pickle.loads(pickle.dumps(x, 5)),
-                                       copy.deepcopy])  # fmt: skip
+    @pytest.mark.parametrize(
+        "again", [lambda x: pickle.loads(pickle.dumps(x, 2)), lambda x: pickle.loads(pickle.dumps(x, 5)), copy.deepcopy]
+    )
     def test_tensors_storages_and_views(self, again):
         t = torch.FloatTensor([[1, 2, 3], [4, 5, 6]])
         view = t.storage()[1:4]

@@ -1,0 +1,701 @@
+"""save and load: what comes back, what is shared, where it goes, and what becomes of the file."""
+
+import argparse
+import collections
+import contextlib
+import errno
+import io
+import os
+import pathlib
+import pickle
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import minigrad as torch
+from minigrad import nn, optim
+from minigrad.autograd import Variable
+from minigrad.serialization import SourceChangeWarning, load, save, trusting
+from minigrad.tensor import memory
+
+TYPES = [
+    "FloatTensor",
+    "DoubleTensor",
+    "HalfTensor",
+    "LongTensor",
+    "IntTensor",
+    "ShortTensor",
+    "CharTensor",
+    "ByteTensor",
+]
+
+
+class Net(nn.Module):
+    """A module of the user's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(2, 3)
+        self.recurrent = nn.LSTM(3, 2)
+        self.note = "mine"
+
+
+def again(obj, protocol=2, **options):
+    file = io.BytesIO()
+    save(obj, file, pickle_protocol=protocol)
+    file.seek(0)
+    made = load(file, **options)
+    assert file.read() == b""
+    return made
+
+
+def same_memory(a, b):
+    return memory.memory_of(a.array) is memory.memory_of(b.array)
+
+
+# ---------------------------------------------------------------- what comes back
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("kind", TYPES)
+def test_tensors(kind, protocol):
+    tensor = getattr(torch, kind)([[1, 2, 3], [4, 5, 100]])
+    made = again(tensor, protocol)
+    assert type(made) is type(tensor)
+    assert made.size() == (2, 3)
+    assert made.tolist() == tensor.tolist()
+    assert made.is_contiguous()
+    made.array[...] = 7
+    assert made.tolist() == [[7] * 3] * 2
+
+
+def test_layouts():
+    base = torch.arange(24).view(4, 6)
+    for tensor in (base.t(), base[1:3], base[:, 2], base[::2, 1::3], base[1].expand(3, 6), base[3]):
+        made = again(tensor)
+        assert made.tolist() == tensor.tolist()
+        assert made.stride() == tensor.stride()
+        assert made.storage_offset() == tensor.storage_offset()
+
+
+def test_the_empty_tensor():
+    made = again([torch.FloatTensor(), torch.LongTensor()])
+    assert [t.type() for t in made] == ["minigrad.FloatTensor", "minigrad.LongTensor"]
+    assert [tuple(t.size()) for t in made] == [(), ()]
+
+
+def test_arrays_in_any_order_of_memory():
+    fortran = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    gaps = np.arange(20.0)[3:18:3]
+    for array in (fortran, gaps):
+        assert again(torch.from_numpy(array)).tolist() == array.tolist()
+
+
+def test_variables_and_parameters():
+    v, w = Variable(torch.randn(2, 3), requires_grad=True), Variable(torch.randn(2), volatile=True)
+    p = nn.Parameter(torch.randn(3), requires_grad=False)
+    made_v, made_w, made_p = again([v, w, p])
+    assert type(made_v) is type(made_w) is Variable
+    assert type(made_p) is nn.Parameter
+    assert (made_v.requires_grad, made_v.volatile) == (True, False)
+    assert (made_w.requires_grad, made_w.volatile) == (False, True)
+    assert not made_p.requires_grad
+    assert made_v.data.tolist() == v.data.tolist()
+    assert made_p.is_leaf
+
+
+def test_results_cannot_be_saved():
+    v = Variable(torch.ones(2), requires_grad=True)
+    with pytest.raises(RuntimeError, match="only leaf Variables"):
+        again(v * 2)
+
+
+def test_a_state_dict():
+    net = Net()
+    state = again(net.state_dict())
+    assert type(state) is collections.OrderedDict
+    assert list(state) == list(net.state_dict())
+    other = Net()
+    other.load_state_dict(state)
+    for a, b in zip(net.parameters(), other.parameters()):
+        assert a.data.tolist() == b.data.tolist()
+
+
+def test_an_optimizers_state():
+    net = nn.Linear(2, 2)
+    adam = optim.Adam(net.parameters(), lr=0.25)
+    net(Variable(torch.ones(1, 2))).sum().backward()
+    adam.step()
+    state = again({"epoch": 3, "optimizer": adam.state_dict()})
+    fresh = optim.Adam(net.parameters())
+    fresh.load_state_dict(state["optimizer"])
+    assert fresh.param_groups[0]["lr"] == 0.25
+    assert state["epoch"] == 3
+
+
+def test_minigrads_own_modules_need_no_trust():
+    net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.GRU(3, 2), nn.Embedding(4, 2))
+    made = again(net)
+    assert repr(made) == repr(net)
+    assert [p.data.tolist() for p in made.parameters()] == [p.data.tolist() for p in net.parameters()]
+    assert repr(again([net, net][:1])[0]) == repr(net)
+
+
+def test_packed_sequences():
+    packed = nn.utils.rnn.pack_padded_sequence(Variable(torch.randn(3, 2, 1)), [3, 2])
+    made = again(packed)
+    assert type(made) is type(packed)
+    assert made.batch_sizes == packed.batch_sizes
+    assert made.data.data.tolist() == packed.data.data.tolist()
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_plain_objects(protocol):
+    objects = [
+        None, True, False, 0, -1, 255, 256, 65535, 65536, -(2**31), 2**31, 2**70, -(2**2100), 1.5, float("inf"), 2 - 1j,
+        "", "täxt", "\ud800", "x" * 300, "y" * 70000, b"", b"\x00\xff" * 200, bytearray(b"ab"), bytearray(),
+        (), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4), [], [1], [*range(2000)], {}, {"a": 1}, {k: k for k in range(2000)},
+        set(), {1, 2}, frozenset([3]), {(1, (2, "x")): 0}, range(2, 9, 3), slice(1, None, 2),
+        collections.OrderedDict(b=1, a=2), collections.Counter("aab"), collections.deque([1, 2], 3), torch.Size([2, 3]),
+        argparse.Namespace(lr=0.1, cuda=False), collections.defaultdict(list, a=[1]), float, dict,
+    ]  # fmt: skip
+    made = again(objects, protocol)
+    assert made == objects
+    assert [type(m) for m in made] == [type(o) for o in objects]
+    assert list(made[-8]) == ["b", "a"]
+    assert made[-6].maxlen == 3
+    assert made[-3].default_factory is list
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_numpy(protocol):
+    arrays = [
+        np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.zeros((0, 2)), np.array(3),
+        np.arange(3, dtype=">i4"), np.array([True, False]), np.array([1 + 2j]), np.array(["ab", "c"]), np.array([b"x"]),
+        np.arange(10)[::-2],
+    ]  # fmt: skip
+    scalars = [np.float64(0.5), np.float32(2), np.int64(-3), np.bool_(True), np.str_("s"), np.complex64(1j)]
+    made_arrays, made_scalars, dtype = again((arrays, scalars, np.dtype("<i2")), protocol)
+    for made, array in zip(made_arrays, arrays, strict=True):
+        assert made.dtype == pickle.loads(pickle.dumps(array, protocol)).dtype  # of numbers, in native byte order
+        assert made.shape == array.shape
+        assert (made == array).all()
+    assert made_scalars == scalars
+    assert [type(m) for m in made_scalars] == [type(s) for s in scalars]
+    assert dtype == np.int16
+    made_arrays[0][0] = 9  # they can be written to
+
+
+def test_a_lone_array_and_a_generator():
+    assert again(np.ones(3)).tolist() == [1, 1, 1]
+    generator = torch.Generator().manual_seed(4)
+    made = again(generator)
+    assert made.draw32(5).tolist() == generator.draw32(5).tolist()
+
+
+# ---------------------------------------------------------------- sharing
+
+
+def test_memory_stays_shared():
+    base = torch.arange(12).view(3, 4)
+    other = torch.arange(12)
+    a, b, c, d, p = again([base, base[1], base.t(), other, nn.Parameter(base)])
+    assert same_memory(a, b)
+    assert same_memory(a, c)
+    assert same_memory(a, p.data)
+    assert not same_memory(a, d)
+    b.fill_(-1)
+    assert a[1].tolist() == [-1] * 4
+    assert c[:, 1].tolist() == [-1] * 4
+    assert p.data[1].tolist() == [-1] * 4
+
+
+def test_memory_shared_with_numpy():
+    array = np.arange(6.0)
+    a, b = again([torch.from_numpy(array), torch.from_numpy(array[2:4])])
+    b.fill_(9)
+    assert a.tolist() == [0, 1, 9, 9, 4, 5]
+
+
+def test_identity():
+    t, v = torch.ones(2), Variable(torch.ones(2))
+    loop = [t, t, v, v]
+    loop.append(loop)
+    made = again(loop)
+    assert made[0] is made[1]
+    assert made[2] is made[3]
+    assert made[4] is made
+
+
+def test_tied_parameters_stay_tied():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    net[1].weight = net[0].weight
+    made = again(net)
+    assert made[0].weight is made[1].weight
+
+
+def test_storages():
+    storage = torch.arange(6).storage()
+    view = torch.FloatStorage(storage, 2, 3)
+    equal_view = torch.FloatStorage(storage, 2, 3)
+    tensor = torch.FloatTensor(view)
+    s, t, v, same, other, on_view = again([storage, torch.FloatTensor(storage), view, view, equal_view, tensor])
+    assert s.tolist() == storage.tolist()
+    assert t.storage()._cdata == s._cdata
+    assert v.tolist() == [2, 3, 4]
+    assert v._cdata == same._cdata == on_view.storage()._cdata
+    assert v is same
+    assert v._cdata != other._cdata
+    on_view.fill_(7)
+    assert s.tolist() == [0, 1, 7, 7, 7, 5]
+    assert other.tolist() == [7, 7, 7]
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_paths(tmp_path):
+    for path in (tmp_path / "a.pt", str(tmp_path / "b.pt")):
+        torch.save([1], path)
+        assert torch.load(path) == [1]
+    assert sorted(os.listdir(tmp_path)) == ["a.pt", "b.pt"]
+
+
+def test_several_in_one_file_and_more_around_them():
+    file = io.BytesIO()
+    file.write(b"before")
+    for obj in (torch.ones(3), [1, 2], np.arange(3)):
+        save(obj, file)
+    file.write(b"after")
+    file.seek(6)
+    assert load(file).tolist() == [1, 1, 1]
+    assert load(file) == [1, 2]
+    assert load(file).tolist() == [0, 1, 2]
+    assert file.read() == b"after"
+
+
+def test_files_that_only_write(tmp_path):
+    class Dribble:
+        """Takes at most seven bytes at a time, as raw files may."""
+
+        def __init__(self):
+            self.data = b""
+
+        def write(self, data):
+            self.data += bytes(data[:7])
+            return min(7, len(data))
+
+    file = Dribble()
+    save({"a": torch.ones(40)}, file)
+    whole = io.BytesIO()
+    save({"a": torch.ones(40)}, whole)
+    assert file.data == whole.getvalue()
+
+
+def test_the_same_objects_make_the_same_file():
+    files = [io.BytesIO(), io.BytesIO()]
+    for file in files:
+        save({"a": torch.ones(2), "b": [1]}, file)
+    assert files[0].getvalue() == files[1].getvalue()
+
+
+def test_storages_are_aligned():
+    file = io.BytesIO()
+    values = [torch.DoubleTensor([k + 0.125] * 3) for k in range(3)]
+    save(values, file)
+    for value in values:
+        assert file.getvalue().index(value.array.tobytes()) % 64 == 0
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "text"),
+    [
+        (io.StringIO(), TypeError, "binary mode"),
+        (3, TypeError, "f must be a path or an open binary file, got int"),
+        (None, TypeError, "got NoneType"),
+    ],
+)
+def test_what_is_no_file(f, error, text):
+    with pytest.raises(error, match=text):
+        save(1, f)
+    with pytest.raises(error, match=text):
+        load(f)
+
+
+def test_files_that_are_something_else(tmp_path):
+    npz = io.BytesIO()
+    np.savez(npz, a=np.ones(2))
+    tar = b"a".ljust(257, b"\0") + b"ustar\x0000".ljust(255, b"\0")
+    for data, text in (
+        (b"", "the file is empty"),
+        (b"hello world", "begins with b'hello wo'"),
+        (b"\x93NUMPY\x01\x00", "numpy.load"),
+        (b"\x1f\x8b\x08", "compressed; open it with gzip"),
+        (pickle.dumps({}), "bare pickle"),
+        (tar, "tar archive, PyTorch's format before 0.1.10"),
+        (npz.getvalue(), "zip archive"),
+    ):
+        (tmp_path / "x").write_bytes(data)
+        with pytest.raises(RuntimeError, match=f"load: .*{text}"):
+            load(tmp_path / "x")
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none")
+    read, write = os.pipe()
+    os.close(write)
+    with open(read, "rb") as pipe, pytest.raises(RuntimeError, match="f must be seekable"):
+        load(pipe)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 6, -1, None, True, 2.5])
+def test_protocols_that_are_refused(protocol):
+    with pytest.raises(ValueError, match="pickle_protocol must be 2, 3, 4 or 5"):
+        save(1, io.BytesIO(), pickle_protocol=protocol)
+
+
+# ---------------------------------------------------------------- a path is replaced whole or not at all
+
+
+class Refuses:
+    """Writes until `room` bytes are there, then raises."""
+
+    def __init__(self, file, room, error):
+        self.file, self.room, self.error = file, room, error
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, data):
+        if self.file.tell() + len(data) > self.room:
+            raise self.error
+        return self.file.write(data)
+
+
+@pytest.mark.parametrize("room", [0, 100, 500, 1100])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch, room, error):
+    path = tmp_path / "model.pt"
+    save([1], path)
+    import minigrad.serialization.files as files
+
+    def small_disk(*args, **kwargs):
+        return Refuses(open(*args, **kwargs), room, error)
+
+    monkeypatch.setattr(files, "open", small_disk, raising=False)
+    with pytest.raises(type(error)) as caught:
+        save(torch.ones(1000), path)
+    if isinstance(error, OSError):
+        assert caught.value.errno == errno.ENOSPC
+        text = str(caught.value)
+        assert (
+            text == f"[Errno 28] save: cannot write {str(path)!r}: No space left on device; the old file is as it was"
+        )
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == ["model.pt"]
+    assert load(path) == [1]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk():
+    with pytest.raises(OSError, match="save: cannot write '/dev/full': No space left on device"):
+        save(torch.ones(100000), "/dev/full")
+    save(torch.ones(3), "/dev/null")
+
+
+def test_what_cannot_be_pickled_leaves_the_old_file(tmp_path):
+    path = tmp_path / "model.pt"
+    save([1], path)
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        save(lambda: 1, path)
+    assert load(path) == [1]
+    assert os.listdir(tmp_path) == ["model.pt"]
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"save: cannot write .*No such file or directory$"):
+        save([1], tmp_path / "none" / "x")
+    with pytest.raises(IsADirectoryError):
+        save([1], tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX links and permissions")
+def test_links_and_permissions_stay(tmp_path):
+    real, link = tmp_path / "real.pt", tmp_path / "link.pt"
+    save([1], real)
+    fresh = tmp_path / "fresh"
+    fresh.write_bytes(b"")
+    assert real.stat().st_mode == fresh.stat().st_mode
+    real.chmod(0o600)
+    link.symlink_to(real)
+    save([2], link)
+    assert link.is_symlink()
+    assert load(real) == [2]
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
+# ---------------------------------------------------------------- map_location
+
+
+def cuda_file():
+    """A file whose storages say that they were on a GPU."""
+    from minigrad.serialization.archive import write_archive
+
+    file = io.BytesIO()
+    save([torch.ones(3), torch.zeros(2)], file)
+    import zipfile
+
+    with zipfile.ZipFile(file) as archive:
+        records = [(name.partition("/")[2], archive.read(name)) for name in archive.namelist()][1:]
+    # 'cpu' is written with its length before it.
+    changed = [(n, d.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")) for n, d in records]
+    assert changed != records
+    file = io.BytesIO()
+    write_archive(file, changed)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize("place", [lambda storage, location: storage, {"cuda:0": "cpu"}, "cpu"])
+def test_from_a_gpu_to_the_cpu(place):
+    assert [t.tolist() for t in load(cuda_file(), map_location=place)] == [[1, 1, 1], [0, 0]]
+
+
+def test_without_that_gpu():
+    for place in (None, {"cpu": "cpu"}, lambda storage, location: None, "cuda:1"):
+        with pytest.raises(RuntimeError, match=r"saved on 'cuda:[01]', which is not here; .*map_location=lambda"):
+            load(cuda_file(), place)
+
+
+def test_map_location_sees_every_storage_once():
+    seen = []
+    base = torch.arange(4)
+
+    def place(storage, location):
+        seen.append((storage.tolist(), location))
+        return storage.clone() if len(storage) == 4 else None
+
+    a, b, c = again([base, base[1:3], torch.ones(2)], map_location=place)
+    assert seen == [([0, 1, 2, 3], "cpu"), ([1, 1], "cpu")]
+    assert same_memory(a, b)
+    assert c.tolist() == [1, 1]
+
+
+def test_map_location_is_checked():
+    with pytest.raises(TypeError, match=r"map_location must be a function of .* got int"):
+        again([1], map_location=0)
+    with pytest.raises(RuntimeError, match="map_location must return a storage or None, got a int from it"):
+        again(torch.ones(1), map_location=lambda storage, location: 3)
+
+
+# ---------------------------------------------------------------- classes of the user's own
+
+
+def test_a_module_of_ones_own_needs_trust():
+    net = Net()
+    with pytest.raises(
+        pickle.UnpicklingError, match=rf"holds a {__name__}.Net, and making it runs code.*trust=\[TheClass\]"
+    ):
+        again(net)
+    for trust in (True, [Net], (Net,), {Net}):
+        made = again(net, trust=trust)
+        assert type(made) is Net
+        assert made.note == "mine"
+        assert [p.data.tolist() for p in made.parameters()] == [p.data.tolist() for p in net.parameters()]
+    a, b = again([net, net], trust=True)
+    assert a is b
+
+
+def test_trusting():
+    with trusting():
+        assert type(again(Net())) is Net
+        with pytest.raises(pickle.UnpicklingError):
+            again(Net(), trust=False)
+        with trusting(False), pytest.raises(pickle.UnpicklingError):
+            again(Net())
+    with trusting([Net]):
+        assert type(again(Net())) is Net
+    with pytest.raises(pickle.UnpicklingError):
+        again(Net())
+
+
+def test_trust_names_one_class_only():
+    class Other:
+        pass
+
+    with pytest.raises(pickle.UnpicklingError, match=rf"holds a {__name__}.Net"):
+        again([Net()], trust=[Other])
+
+
+@pytest.mark.parametrize("trust", [1, "Net", Net, 0, [3], [Net()]])
+def test_trust_is_checked(trust):
+    with pytest.raises(TypeError, match="trust must be True, False or a list of classes"):
+        again([1], trust=trust)
+
+
+def test_objects_of_ones_own():
+    made = again({"p": Point(1, 2), "s": Slotted(3), "e": Special(4)}, trust=[Point, Slotted, Special])
+    assert made["p"] == Point(1, 2)
+    assert made["s"].x == 3
+    assert made["e"].value == 4
+    assert again({"p": Point(1, 2), "s": Slotted(3), "e": Special(4)}, trust=True)["p"] == Point(1, 2)
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+class Slotted:
+    __slots__ = ("x",)
+
+    def __init__(self, x):
+        self.x = x
+
+
+class Special:
+    def __init__(self, value):
+        self.value = value
+
+    def __reduce__(self):
+        return Special, (None,), {"kept": self.value}
+
+    def __setstate__(self, state):
+        self.value = state["kept"]
+
+
+class MyParameter(nn.Parameter):
+    pass
+
+
+def test_subclasses_of_parameter():
+    made = again(MyParameter(torch.ones(2)), trust=[MyParameter])
+    assert type(made) is MyParameter
+    assert made.data.tolist() == [1, 1]
+
+
+def test_hooks_are_kept_where_the_file_is_trusted():
+    v = Variable(torch.ones(2), requires_grad=True)
+    v.register_hook(double)
+    with pytest.raises(pickle.UnpicklingError, match="double"):
+        again(v)
+    made = again(v, trust=[double])
+    made.sum().backward()
+    assert made.grad.data.tolist() == [2, 2]
+
+
+def double(grad):
+    return grad * 2
+
+
+def test_a_class_that_was_defined_in_the_main_program(monkeypatch):
+    main = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    monkeypatch.setattr(Net, "__module__", "__main__")
+    main.Net = Net
+    file = io.BytesIO()
+    save(Net(), file)
+    monkeypatch.undo()
+    file.seek(0)
+    with pytest.raises(pickle.UnpicklingError, match=r"holds a __main__\.Net, which this program does not have"):
+        load(file, trust=True)
+    file.seek(0)
+    assert type(load(file, trust=[Net])) is Net
+
+
+@pytest.fixture
+def module_file(tmp_path, monkeypatch):
+    """Define a module `container` with a class Net of the given source, as if the program had been edited."""
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "container.py"
+
+    def define(body):
+        import importlib
+        import linecache
+
+        path.write_text(f"from minigrad import nn\n\n\nclass Net(nn.Module):\n    {body}\n")
+        linecache.clearcache()
+        importlib.invalidate_caches()
+        sys.modules.pop("container", None)
+        spec = importlib.util.spec_from_file_location("container", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["container"] = module
+        exec(compile(path.read_text(), path, "exec"), module.__dict__)
+        return module
+
+    yield define
+    sys.modules.pop("container", None)
+
+
+def test_a_changed_source_is_reported(module_file):
+    file = io.BytesIO()
+    save([module_file("size = 1").Net()] * 2, file)
+    file.seek(0)
+    load(file, trust=True)  # nothing has changed: no warning, which would be an error here
+    module_file("size = 2")
+    file.seek(0)
+    with pytest.warns(SourceChangeWarning) as caught:
+        load(file, trust=True)
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert text.startswith("the source of class container.Net has changed since the module was saved")
+    assert "-    size = 1\n+    size = 2" in text
+    assert caught[0].filename == __file__
+
+
+def test_another_pickle_module():
+    picky = types.SimpleNamespace(Pickler=pickle.Pickler, Unpickler=pickle.Unpickler)
+    file = io.BytesIO()
+    base = torch.ones(2, 3)
+    save([base, base[1], Net(), Variable(torch.ones(2))], file, pickle_module=picky)
+    file.seek(0)
+    with pytest.raises(ValueError, match="another pickle_module runs whatever the file says: it needs trust=True"):
+        load(file, pickle_module=picky)
+    for module in (picky, pickle):
+        file.seek(0)
+        a, b, net, v = load(file, pickle_module=module, trust=True)
+        assert same_memory(a, b)
+        assert type(net) is Net
+        assert v.data.tolist() == [1, 1]
+
+
+# ---------------------------------------------------------------- safetensors
+
+
+def test_safetensors_that_are_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    for call in (lambda p: save({"a": torch.ones(1)}, p), lambda p: (p.touch(), load(p))):
+        with pytest.raises(ImportError, match=r"need the package safetensors: pip install 'minigrad-rnn\[io\]'"):
+            call(tmp_path / "x.safetensors")
+
+
+def test_safetensors(tmp_path):
+    pytest.importorskip("safetensors")
+    from minigrad.serialization import load_safetensors, save_safetensors
+
+    path = tmp_path / "x.safetensors"
+    base = torch.arange(6).view(2, 3)
+    tensors = {k: getattr(torch, k)([1, 2]) for k in TYPES} | {"t": base.t(), "p": nn.Parameter(torch.ones(2))}
+    save(tensors, path)
+    made = load(path)
+    assert {k: v.type() for k, v in made.items() if k in TYPES} == {k: f"minigrad.{k}" for k in TYPES}
+    assert made["t"].tolist() == base.t().tolist()
+    assert made["p"].tolist() == [1, 1]
+    made["t"].fill_(0)
+    file = io.BytesIO()
+    save_safetensors({"a": torch.ones(2)}, file, {"note": "x"})
+    file.seek(0)
+    assert load_safetensors(file)["a"].tolist() == [1, 1]
+    for wrong in ([torch.ones(1)], {"a": 3}, {1: torch.ones(1)}):
+        with pytest.raises(TypeError, match="save_safetensors: "):
+            save(wrong, path)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(RuntimeError, match="the safetensors file cannot be read"):
+        load(path)
+    with contextlib.suppress(FileNotFoundError):
+        pathlib.Path(path).unlink()
