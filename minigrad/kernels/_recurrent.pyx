@@ -593,8 +593,8 @@ def layer_backward(kind, SavedSequence saved not None, d_h, d_hn, d_cn, needs):
     features = cnp.PyArray_DIM(saved.x, 1)
 
     # One block of scratch holds d_b, d_n and the previous states, as far as they are needed. If all steps have the same
-    # batch, the previous states are h0 and all but the last rows of h (or the other way about). What the gradient of the
-    # recurrent side is for comes first, so that it can then be turned into that of the input side where it lies.
+    # batch, the previous states are h0 and all but the last rows of h (or the other way about). What needs the gradient
+    # of the recurrent side comes first, so that it can then be turned into that of the input side where it lies.
     cdef bint distinct = s.kind == MG_GRU, gather = need_w_hh and s.rows != s.steps * s.batch
     cdef size_t item = 8 if type else 4
     cdef size_t of_gates = <size_t>(s.rows * wide) * item, of_states = <size_t>(s.rows * s.hidden) * item
