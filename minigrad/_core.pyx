@@ -31,12 +31,8 @@ itself from its base anew (`as_strided`) when next asked.
 
 cimport cython
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_REFCNT
-from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
-from libc.stdlib cimport free, realloc
 cimport numpy as cnp
 
-import weakref
 from collections import OrderedDict
 
 import numpy as np

@@ -26,8 +26,8 @@ promises nothing across its releases and platforms, and so neither does this mod
 import contextlib
 import operator
 import os
-import threading
 import struct
+import threading
 
 import numpy as np
 
