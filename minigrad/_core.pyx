@@ -359,7 +359,9 @@ cdef class Variable(Value):
 
     @property
     def grad(self):
-        """Sum of the gradients that `backward` brought to this leaf, or None."""
+        """Sum of the gradients that `backward` brought to this leaf, or None (on others: with a warning)."""
+        if self._grad is None and self._grad_fn is not None:
+            operations["explain_no_grad"](self)
         return self._grad
 
     @grad.setter
