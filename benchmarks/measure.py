@@ -17,7 +17,13 @@ import time
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREAD_VARIABLES = (
+    "MINIGRAD_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 def options(description, argv=None):
@@ -109,7 +115,7 @@ def machine(threads):
     lines = [
         f"{_processor()}; {threads} thread{'s' * (threads != 1)}; float32 matrix product {sgemm_rate():.0f} Gflop/s.",
         f"Python {platform.python_version()}, {', '.join(versions)}; minigrad: {facts['build']}, "
-        f"instructions {facts['instructions'].split()[0]}.",
+        f"{facts['kernels'].split()[0]} instructions.",
     ]
     steering = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(("OPENBLAS_", "MKL_", "ONEDNN_"))]
     others = [s for s in steering if not s.startswith(THREAD_VARIABLES)]

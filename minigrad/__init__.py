@@ -8,6 +8,7 @@ from minigrad import _core, ops
 from minigrad import autograd as _autograd
 from minigrad._version import __version__
 from minigrad.ops.threads import get_num_threads, set_num_threads
+from minigrad.serialization import load, save
 from minigrad.tensor import availability as _availability
 from minigrad.tensor import interop as _interop
 from minigrad.tensor import memory_methods as _memory_methods
@@ -58,7 +59,10 @@ del _entry
 __getattr__ = _missing.attribute_error(
     __name__,
     modules={
-        **{name: f"minigrad.{name}" for name in ("autograd", "backends", "cuda", "nn", "optim", "serialization", "utils")},
+        **{
+            name: f"minigrad.{name}"
+            for name in ("autograd", "backends", "cuda", "nn", "optim", "serialization", "utils")
+        },
         "random": "minigrad.tensor.random",
         "save": "minigrad.serialization",
         "load": "minigrad.serialization",

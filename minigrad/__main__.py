@@ -18,7 +18,8 @@ def info(argv=None):
         cuda.require()
         gpu = f"usable, {cuda.device_count()} found"
     except RuntimeError as error:
-        gpu = f"not usable: {str(error).removeprefix('cuda: ')}"
+        reason = str(error).removeprefix("cuda: ").split(". ")[0]  # what to do about it comes after
+        gpu = f"not usable: {reason}"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     facts = {
         "minigrad": f"{__version__}, {os.path.dirname(os.path.abspath(__file__))}",

@@ -40,15 +40,17 @@ cdef class Operation:
     cdef readonly int outputs
     cdef readonly bint view, broadcast, number, variadic
     cdef readonly dict formulas
+    cdef readonly str doc              # what it computes, for help() and the reference page
+    cdef public unsigned long long accepted    # NumPy type numbers it is made for, as bits; 0 stands for all
     cdef readonly object joint
     cdef readonly long index_mask      # arguments that are indices or masks: their type need not match
     cdef readonly long constant_outputs
     cdef readonly object rescue        # None, or called when `forward` refuses its arguments: mends or explains
     cdef long _differentiable          # arguments that have a formula
     cdef int _slot_count               # what a node may save:
-    cdef int _slot_kind[24]            #   VALUE, SIZE, ...
-    cdef int _slot_index[24]           #   of which argument, parameter or result
-    cdef long _slot_users[24]          #   arguments whose formulas use it
+    cdef int _slot_kind[24]            # VALUE, SIZE, ...
+    cdef int _slot_index[24]           # of which argument, parameter or result
+    cdef long _slot_users[24]          # arguments whose formulas use it
     cdef tuple _formulas               # per array argument: (callable, slot numbers) or None
 
 

@@ -1,5 +1,8 @@
 # Part of the engine (_core.pyx): what an operation is, and what happens when one is called.
 
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
+
 cdef enum:
     VALUE, SIZE, DTYPE, OUT, PARAMETER, SIZES, WORKSPACE, NEEDS
     MOST_SLOTS = 24
@@ -23,7 +26,7 @@ cdef class Operation:
 
     def __init__(self, name, forward, arguments, parameters="", *, derivatives=None, joint=None, outputs=1,
                  constant_outputs=(), view=False, broadcast=False, number=False, indices="", inference=None,
-                 reference=None, rescue=None):
+                 reference=None, rescue=None, doc=""):
         self.name = name
         self.forward = forward
         self.variadic = arguments == "*"
@@ -33,6 +36,7 @@ cdef class Operation:
         self.view, self.broadcast, self.number = view, broadcast, number
         self.inference, self.reference, self.rescue = inference, reference, rescue
         self.formulas = dict(derivatives or {})
+        self.doc = doc
         self.joint = joint
         self.constant_outputs = sum(1 << k for k in constant_outputs)
         self.index_mask = sum(1 << self.arguments.index(i) for i in indices.split())
@@ -214,6 +218,8 @@ cdef object apply(Operation operation, tuple args):
             array = a
         Py_INCREF(array)
         PyTuple_SET_ITEM(arrays, i, array)
+    if operation.accepted and first_number >= 0 and not operation.accepted >> first_number & 1:
+        operations["refuse_type"](operation, first, level == 4)
     if floating_number and first_number < cnp.NPY_FLOAT and first_number >= 0:
         raise TypeError(f"{operation.name}: a {type_name(first)} takes whole numbers only, got a float; convert the "
                         "tensor first, for example with .float()")

@@ -1,7 +1,7 @@
 """The GPU: whether one can be used, and one clear line where none can.
 
-Everything that would put a value on a GPU calls `require`. Where tensors live on the CPU only, that raises; after `use_cpu`
-(`python -m minigrad run --cpu`) it gives one notice instead, and the caller goes on with the value where it is.
+Everything that would put a value on a GPU calls `require`. Where tensors live on the CPU only, that raises; after
+`use_cpu` (`python -m minigrad run --cpu`) it gives one notice instead, and the caller goes on with the value as it is.
 """
 
 import importlib.util
@@ -32,7 +32,7 @@ def require():
     if _cpu_instead:
         if not _noticed:
             _noticed = True
-            print("minigrad run --cpu: the program asks for a GPU; it goes on on the CPU", file=sys.stderr)
+            print("minigrad run --cpu: the program asks for a GPU; it continues on the CPU", file=sys.stderr)
         return
     have = "CuPy is installed, but minigrad's GPU kernels are not there yet" if importlib.util.find_spec("cupy") else (
         "CuPy is not installed, and minigrad's GPU kernels are not there yet")  # fmt: skip
@@ -43,8 +43,11 @@ def require():
 
 
 def use_cpu():
-    """Let what asks for a GPU stay on the CPU for the rest of this process: `.cuda()` returns the value itself, the types
-    of `cuda` make tensors of the CPU, `set_device` and its like do nothing. `is_available()` stays False."""
+    """Let what asks for a GPU stay on the CPU for the rest of this process.
+
+    `.cuda()` returns the value itself, the types of `cuda` make tensors of the CPU, `set_device` and its like do
+    nothing. `is_available()` stays False.
+    """
     global _cpu_instead
     _cpu_instead = True
 
@@ -197,7 +200,7 @@ class _Type(type):
     def on_cpu(cls):
         """The CPU's type of the same name, where `use_cpu` put it in this one's place; otherwise RuntimeError."""
         require()
-        return _core.class_of(np.empty(0, cls.dtype))
+        return type(_core.tensor_from_array(np.empty(0, cls.dtype)))
 
     def __repr__(cls):
         return f"<class '{_core.package}.cuda.{cls.__name__}'>"

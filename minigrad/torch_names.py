@@ -24,8 +24,8 @@ _MODULES |= {"storage", "tensor", "functional", "distributions"}
 _ELSEWHERE = {"random": "tensor.random", "storage": "tensor.storage", "functional": ""}
 
 _COMPANIONS = {
-    "torchvision": "images are out of minigrad's scope; for digits and the like, read the arrays with NumPy and wrap them "
-    "in torch.utils.data.TensorDataset",
+    "torchvision": "images are out of minigrad's scope; for digits and the like, read the arrays with NumPy and wrap "
+    "them in torch.utils.data.TensorDataset",
     "torchtext": "read the text with Python's own open() and make index tensors with torch.LongTensor",
     "torchaudio": "read the samples with the standard library's wave module or SciPy, and use torch.from_numpy",
     "torch_xla": "minigrad computes on the CPU",
@@ -125,8 +125,8 @@ class as_torch:
     """From here on, `import torch` means minigrad, and names print with `torch.`.
 
     A plain call holds for the rest of the process; as a context manager it holds inside of the `with` only. What was
-    imported stays imported: it is minigrad's own module, whatever it is called. `torch.__version__` tells the version of
-    the API, 0.3.0.
+    imported stays imported: it is minigrad's own module, whatever it is called. `torch.__version__` tells the version
+    of the API, 0.3.0.
 
     Raises RuntimeError if a real PyTorch is already imported in this process.
 

@@ -19,7 +19,7 @@ def test_info_names_what_computes(capsys):
     versions = r"(release|debug), \S+ \d.*, Cython \d+\.\d+\.\d+, NumPy [2-9]\.\d+\.\d+, Python 3\.\d+"
     assert re.search(versions, lines["build"])
     assert lines["build"].strip().startswith("debug" if _build.debug else "release")
-    assert re.match(r" +(\w+) \(available: (.*\b)?\1\b", lines["instructions"])
+    assert re.match(r" +(\w+) instructions \(available: (.*\b)?\1\b.*\d threads?$", lines["kernels"])
     assert re.search(r"\d threads?|an unknown number of threads", lines["BLAS"])
     assert lines["GPU"].strip().startswith("usable" if minigrad.cuda.is_available() else "not usable: ")
 

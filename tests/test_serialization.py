@@ -67,7 +67,7 @@ def test_tensors(kind, protocol):
     assert made.size() == (2, 3)
     assert made.tolist() == tensor.tolist()
     assert made.is_contiguous()
-    made.fill_(7)
+    made.array[...] = 7
     assert made.tolist() == [[7] * 3] * 2
 
 
@@ -156,7 +156,7 @@ def test_plain_objects(protocol):
     objects = [
         None, True, False, 0, -1, 255, 256, 65535, 65536, -(2**31), 2**31, 2**70, -(2**2100), 1.5, float("inf"), 2 - 1j,
         "", "täxt", "\ud800", "x" * 300, "y" * 70000, b"", b"\x00\xff" * 200, bytearray(b"ab"), bytearray(),
-        (), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4), [], [1], list(range(2000)), {}, {"a": 1}, {k: k for k in range(2000)},
+        (), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4), [], [1], [*range(2000)], {}, {"a": 1}, {k: k for k in range(2000)},
         set(), {1, 2}, frozenset([3]), {(1, (2, "x")): 0}, range(2, 9, 3), slice(1, None, 2),
         collections.OrderedDict(b=1, a=2), collections.Counter("aab"), collections.deque([1, 2], 3), torch.Size([2, 3]),
         argparse.Namespace(lr=0.1, cuda=False), collections.defaultdict(list, a=[1]), float, dict,
@@ -164,9 +164,9 @@ def test_plain_objects(protocol):
     made = again(objects, protocol)
     assert made == objects
     assert [type(m) for m in made] == [type(o) for o in objects]
-    assert list(made[-7]) == ["b", "a"]
-    assert made[-5].maxlen == 3
-    assert made[-3].default_factory if hasattr(made[-3], "default_factory") else True
+    assert list(made[-8]) == ["b", "a"]
+    assert made[-6].maxlen == 3
+    assert made[-3].default_factory is list
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -179,7 +179,7 @@ def test_numpy(protocol):
     scalars = [np.float64(0.5), np.float32(2), np.int64(-3), np.bool_(True), np.str_("s"), np.complex64(1j)]
     made_arrays, made_scalars, dtype = again((arrays, scalars, np.dtype("<i2")), protocol)
     for made, array in zip(made_arrays, arrays, strict=True):
-        assert made.dtype == array.dtype
+        assert made.dtype == pickle.loads(pickle.dumps(array, protocol)).dtype  # of numbers, in native byte order
         assert made.shape == array.shape
         assert (made == array).all()
     assert made_scalars == scalars
@@ -394,7 +394,9 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch, room, error):
     if isinstance(error, OSError):
         assert caught.value.errno == errno.ENOSPC
         text = str(caught.value)
-        assert text == f"[Errno 28] save: cannot write {path!r}: No space left on device; the old file is as it was"
+        assert (
+            text == f"[Errno 28] save: cannot write {str(path)!r}: No space left on device; the old file is as it was"
+        )
     monkeypatch.undo()
     assert os.listdir(tmp_path) == ["model.pt"]
     assert load(path) == [1]
@@ -417,7 +419,7 @@ def test_what_cannot_be_pickled_leaves_the_old_file(tmp_path):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="save: cannot write .*No such file or directory$"):
+    with pytest.raises(FileNotFoundError, match=r"save: cannot write .*No such file or directory$"):
         save([1], tmp_path / "none" / "x")
     with pytest.raises(IsADirectoryError):
         save([1], tmp_path)
@@ -486,9 +488,9 @@ def test_map_location_sees_every_storage_once():
 
 
 def test_map_location_is_checked():
-    with pytest.raises(TypeError, match="map_location must be a function of .* got int"):
+    with pytest.raises(TypeError, match=r"map_location must be a function of .* got int"):
         again([1], map_location=0)
-    with pytest.raises(TypeError, match="map_location must return a storage or None, it returned a int"):
+    with pytest.raises(RuntimeError, match="map_location must return a storage or None, got a int from it"):
         again(torch.ones(1), map_location=lambda storage, location: 3)
 
 
@@ -599,7 +601,7 @@ def test_a_class_that_was_defined_in_the_main_program(monkeypatch):
     save(Net(), file)
     monkeypatch.undo()
     file.seek(0)
-    with pytest.raises(pickle.UnpicklingError, match="holds a __main__.Net, which this program does not have"):
+    with pytest.raises(pickle.UnpicklingError, match=r"holds a __main__\.Net, which this program does not have"):
         load(file, trust=True)
     file.seek(0)
     assert type(load(file, trust=[Net])) is Net

@@ -40,12 +40,16 @@ def annotation(value):
         return f"tuple[{parts[0]}, ...]" if len(parts) == 1 else "tuple[Any, ...]"
     if isinstance(value, list):
         return "list[Any]"
-    return "None" if value is None else f"builtins.{type(value).__name__}"
+    if value is None:
+        return "None"
+    return f"builtins.{type(value).__name__}" if type(value).__module__ == "builtins" else "Any"
 
 
 def returned(cls, name, method):
     """The types that the method was seen to return, or Any where it was never seen to."""
     row = table.get(name)
+    if name.endswith("__"):
+        return "Any"
     if name.endswith("_"):
         return "Self"
     wrap, seen = LEVELS[cls], set()
@@ -91,7 +95,7 @@ def parameters(function):
 def installed(cls):
     """The attributes of `cls` that do not come from the compiled module, by name."""
     kinds = (type(installed), Operation, property)
-    return {n: m for n, m in sorted(vars(cls).items()) if isinstance(m, kinds) and not n.startswith("__")}
+    return {name: method for name, method in sorted(vars(cls).items()) if isinstance(method, kinds)}
 
 
 def expected(text):

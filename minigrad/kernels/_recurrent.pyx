@@ -61,8 +61,8 @@ cdef extern from *:
         void *hn
         void *cn
         const void *d_h
-        void *d_a
         void *d_b
+        void *d_n
         void *d_h0
         void *d_c0
 
@@ -512,7 +512,7 @@ cdef array running(object upstream, str name, int typenum, mg_sequence *s):
 
 
 cdef tuple back(object kind, SavedSequence saved, mg_sequence *s, object d_h, object d_hn, object d_cn, bint initial):
-    """The loop over time, into s.d_a and s.d_b; returns (d_h0, d_c0), which are right only if `initial`."""
+    """The loop over time, into s.d_b and s.d_n; returns (d_h0, d_c0), which are right only if `initial`."""
     cdef int typenum = typenum_of(saved.type)
     cdef array upstream, d_h0, d_c0 = None
     if kind != KINDS[s.kind]:
@@ -538,6 +538,15 @@ cdef tuple back(object kind, SavedSequence saved, mg_sequence *s, object d_h, ob
     return d_h0, d_c0
 
 
+cdef void turn_to_input_side(const mg_sequence *s, void *d_b, size_t item) noexcept:
+    """Make the gradient of GRU's recurrent side that of its input side, which differs in the n part alone."""
+    cdef size_t part = <size_t>s.hidden * item
+    cdef char *to = <char *>d_b + 2 * part
+    cdef long row
+    for row in range(s.rows):
+        memcpy(to + <size_t>row * 3 * part, <char *>s.d_n + <size_t>row * part, part)
+
+
 def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None):
     """The loop of `forward`, back through time.
 
@@ -551,12 +560,16 @@ def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None)
     """
     cdef mg_sequence s = saved.s
     cdef int typenum = typenum_of(saved.type)
-    cdef array d_a = empty(s.rows, mg_wide(&s), typenum)
-    cdef array d_b = empty(s.rows, mg_wide(&s), typenum) if s.kind == MG_GRU else d_a
+    cdef array d_b = empty(s.rows, mg_wide(&s), typenum), d_a = d_b, d_n
     cdef array h_previous = empty(s.rows, s.hidden, typenum)
-    s.d_a = cnp.PyArray_DATA(d_a)
     s.d_b = cnp.PyArray_DATA(d_b)
+    if s.kind == MG_GRU:
+        d_n = empty(s.rows, s.hidden, typenum)
+        s.d_n = cnp.PyArray_DATA(d_n)
     d_h0, d_c0 = back(kind, saved, &s, d_h, d_hn, d_cn, True)
+    if s.kind == MG_GRU:
+        d_a = d_b.copy()
+        turn_to_input_side(&s, cnp.PyArray_DATA(d_a), 8 if saved.type else 4)
     mg_tables[chosen].of[saved.type].gather_previous(&s, cnp.PyArray_DATA(h_previous))
     return d_a, d_b, d_h0, d_c0, h_previous
 
@@ -587,26 +600,21 @@ def layer_backward(kind, SavedSequence saved not None, d_h, d_hn, d_cn, needs):
     need_x, need_h0, need_c0, need_w_ih, need_w_hh, need_b_ih, need_b_hh = needs
     features = cnp.PyArray_DIM(saved.x, 1)
 
-    # One block of scratch holds d_a, d_b and the previous states, as far as they are distinct arrays. If all steps have
-    # the same batch, the previous states are h0 and all but the last rows of h (or the other way about).
+    # One block of scratch holds d_b, d_n and the previous states, as far as they are needed. If all steps have the same
+    # batch, the previous states are h0 and all but the last rows of h (or the other way about). What needs the gradient
+    # of the recurrent side comes first, so that it can then be turned into that of the input side where it lies.
     cdef bint distinct = s.kind == MG_GRU, gather = need_w_hh and s.rows != s.steps * s.batch
     cdef size_t item = 8 if type else 4
     cdef size_t of_gates = <size_t>(s.rows * wide) * item, of_states = <size_t>(s.rows * s.hidden) * item
-    cdef char *block = <char *>scratch_block(of_gates * (1 + distinct) + of_states * gather)
-    s.d_a = block
-    s.d_b = block + of_gates * distinct
+    cdef char *block = <char *>scratch_block(of_gates + of_states * (distinct + gather))
+    s.d_b = block
+    s.d_n = block + of_gates
     try:
         d_h0, d_c0 = back(kind, saved, &s, d_h, d_hn, d_cn, need_h0 or need_c0)
-        if need_x:
-            p = of(s.rows, features, wide, s.d_a, False, cnp.PyArray_DATA(saved.w_ih), False)
-            d_x = multiply(type, &p)
-        if need_w_ih:
-            p = of(wide, features, s.rows, s.d_a, True, cnp.PyArray_DATA(saved.x), False)
-            d_w_ih = multiply(type, &p)
         if need_w_hh:
             p = of(wide, s.hidden, s.rows, s.d_b, True, s.h0, False)
             if gather:
-                p.b = block + of_gates * (1 + distinct)
+                p.b = block + of_gates + of_states * distinct
                 mg_tables[chosen].of[type].gather_previous(&s, <void *>p.b)
             elif s.reverse:
                 p.b = <char *>s.h + <size_t>(s.batch * s.hidden) * item
@@ -616,10 +624,18 @@ def layer_backward(kind, SavedSequence saved not None, d_h, d_hn, d_cn, needs):
                 p.split = s.batch
                 p.b_rest = s.h
             d_w_hh = multiply(type, &p)
-        if need_b_ih and saved.biased_ih:
-            d_b_ih = sum_rows(type, s.rows, wide, s.d_a)
         if need_b_hh and saved.biased_hh:
-            d_b_hh = d_b_ih.copy() if d_b_ih is not None and not distinct else sum_rows(type, s.rows, wide, s.d_b)
+            d_b_hh = sum_rows(type, s.rows, wide, s.d_b)
+        if distinct:
+            turn_to_input_side(&s, s.d_b, item)
+        if need_x:
+            p = of(s.rows, features, wide, s.d_b, False, cnp.PyArray_DATA(saved.w_ih), False)
+            d_x = multiply(type, &p)
+        if need_w_ih:
+            p = of(wide, features, s.rows, s.d_b, True, cnp.PyArray_DATA(saved.x), False)
+            d_w_ih = multiply(type, &p)
+        if need_b_ih and saved.biased_ih:
+            d_b_ih = d_b_hh.copy() if d_b_hh is not None and not distinct else sum_rows(type, s.rows, wide, s.d_b)
     finally:
         mg_give(block)
     return d_x, d_h0 if need_h0 else None, d_c0 if need_c0 else None, d_w_ih, d_w_hh, d_b_ih, d_b_hh

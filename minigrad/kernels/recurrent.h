@@ -26,8 +26,9 @@ typedef struct {
                              * and c may be NULL, if there will be no backward */
     void *hn, *cn;          /* (batch, hidden), written by forward: the state after each sequence's own last step */
     const void *d_h;        /* backward: gradient of h, or NULL for zeros */
-    void *d_a;              /* (rows, G hidden), written by backward: gradient of the input side */
-    void *d_b;              /* of the recurrent side: d_a itself except for GRU */
+    void *d_b;              /* (rows, G hidden), written by backward: gradient of the recurrent side, and, but for the
+                             * n part of GRU, of the input side */
+    void *d_n;              /* GRU: (rows, hidden), written by backward: that part */
     void *d_h0, *d_c0;      /* (batch, hidden): in, the gradient of hn and cn; out, that of h0 and c0 */
 } mg_sequence;
 

@@ -236,7 +236,7 @@ MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEME
     const long wide = mg_wide(s);
     const MG_ELEMENT *gates = s->gates ? (const MG_ELEMENT *)s->gates + row * wide : NULL;
     const MG_ELEMENT *d_h = s->d_h ? (const MG_ELEMENT *)s->d_h + row * hidden : NULL;
-    MG_ELEMENT *d_a = (MG_ELEMENT *)s->d_a + row * wide;
+    MG_ELEMENT *d_b = (MG_ELEMENT *)s->d_b + row * wide;
     for (long unit = 0; unit < hidden; unit += MG_LANES) {
         const long left = hidden - unit;
 #define MG_LOAD(from) MG_NAME(load_upto)((from) + unit, left)
@@ -249,26 +249,23 @@ MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEME
             MG_VALUE g = MG_LOAD(gates + 2 * hidden), o = MG_LOAD(gates + 3 * hidden), g_c = MG_LOAD(dc);
             MG_NAME(lstm_backward)(&i, &f, &g, &o, MG_LOAD(c), MG_LOAD((const MG_ELEMENT *)s->c + row * hidden), g_h,
                                    &g_c);
-            MG_STORE(d_a, i);
-            MG_STORE(d_a + hidden, f);
-            MG_STORE(d_a + 2 * hidden, g);
-            MG_STORE(d_a + 3 * hidden, o);
+            MG_STORE(d_b, i);
+            MG_STORE(d_b + hidden, f);
+            MG_STORE(d_b + 2 * hidden, g);
+            MG_STORE(d_b + 3 * hidden, o);
             MG_STORE(dc, g_c);
         } else if (kind == MG_GRU) {
-            MG_ELEMENT *d_b = (MG_ELEMENT *)s->d_b + row * wide;
             MG_VALUE r = MG_LOAD(gates), z = MG_LOAD(gates + hidden), n = MG_LOAD(gates + 2 * hidden), d_n;
             MG_NAME(gru_backward)(&r, &z, &n, MG_LOAD((const MG_ELEMENT *)s->b_n + row * hidden), MG_LOAD(h), &g_h,
                                   &d_n);
-            MG_STORE(d_a, r);
-            MG_STORE(d_a + hidden, z);
-            MG_STORE(d_a + 2 * hidden, n);
+            MG_STORE((MG_ELEMENT *)s->d_n + row * hidden, n);
             MG_STORE(d_b, r);
             MG_STORE(d_b + hidden, z);
             MG_STORE(d_b + 2 * hidden, d_n);
             MG_STORE(dh, g_h);
         } else {
             MG_VALUE y = MG_LOAD((const MG_ELEMENT *)s->h + row * hidden);
-            MG_STORE(d_a, kind == MG_RNN_TANH ? MG_NAME(tanh_backward)(g_h, y) : MG_NAME(relu_backward)(g_h, y));
+            MG_STORE(d_b, kind == MG_RNN_TANH ? MG_NAME(tanh_backward)(g_h, y) : MG_NAME(relu_backward)(g_h, y));
         }
 #undef MG_LOAD
 #undef MG_STORE

@@ -17,7 +17,8 @@ def facts():
     return {
         "build": f"{'debug' if _build.debug else 'release'}, {_build.compiler}, Cython {_build.cython}, "
         f"NumPy {_build.numpy}, Python {_build.python}",
-        "instructions": f"{chosen} (available: {available}; MINIGRAD_ISA chooses another)",
+        "kernels": f"{chosen} instructions (available: {available}; MINIGRAD_ISA chooses another), "
+        f"{_threads(kernels.get_num_threads())}",
         "BLAS": blas(),
     }
 
@@ -25,9 +26,11 @@ def facts():
 def blas():
     """NumPy's matrix library and how many threads it uses."""
     found = np.show_config(mode="dicts")["Build Dependencies"].get("blas", {})
-    threads = blas_threads()
-    count = "an unknown number of threads" if threads is None else f"{threads} thread{'s' * (threads != 1)}"
-    return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip() + f", {count}"
+    return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip() + f", {_threads(blas_threads())}"
+
+
+def _threads(count):
+    return "an unknown number of threads" if count is None else f"{count} thread{'s' * (count != 1)}"
 
 
 def blas_threads():

@@ -27,7 +27,7 @@ def refuse_number(operation, args, error):
     ) from error
 
 
-def _flat_fallback(operation, args, error):
+def flat_fallback(operation, args, error):
     """Sizes that do not broadcast but have equal element counts are processed flat, with a warning: the era's rule."""
     if isinstance(error, OverflowError):
         refuse_number(operation, args, error)
@@ -58,14 +58,40 @@ def plain_number(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _pointwise(name, forward, arguments="a b", parameters="", **derivatives):
-    return Operation(
-        name, forward, arguments, parameters, derivatives=derivatives, broadcast=True, rescue=_flat_fallback
-    )
+# What the operations below compute: their lines in help() and on the reference page.
+_DOES = {
+    "eq": "1 where a == b, else 0", "ne": "1 where a != b, else 0", "lt": "1 where a < b, else 0",
+    "le": "1 where a <= b, else 0", "gt": "1 where a > b, else 0", "ge": "1 where a >= b, else 0",
+    "add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b (integers: towards 0)", "pow": "a ** b",
+    "max": "the larger of a and b", "min": "the smaller of a and b", "remainder": "a - b * floor(a / b), the sign of b",
+    "fmod": "a - b * trunc(a / b), the sign of a",
+    "neg": "-x", "exp": "e**x", "log": "the natural logarithm of x", "log1p": "log(1 + x), exact near 0",
+    "sqrt": "x**0.5", "rsqrt": "x**-0.5", "reciprocal": "1 / x",
+    "sin": "the sine of x", "cos": "the cosine of x", "tan": "the tangent of x",
+    "asin": "the arc sine of x", "acos": "the arc cosine of x", "atan": "the arc tangent of x",
+    "sinh": "(e**x - e**-x) / 2", "cosh": "(e**x + e**-x) / 2", "tanh": "(e**x - e**-x) / (e**x + e**-x)",
+    "sigmoid": "1 / (1 + e**-x)", "relu": "x where it is positive, else 0",
+    "sign": "-1, 0 or 1 as x is below, at or above 0",
+    "floor": "the largest whole number not above x", "ceil": "the smallest whole number not below x",
+    "round": "the nearest whole number, halves to the even one", "trunc": "x without its fraction",
+    "frac": "the fraction of x, with its sign", "abs": "|x|",
+}  # fmt: skip
 
 
-def _unary(name, forward, x=None, parameters=""):
-    return Operation(name, forward, "x", parameters, derivatives={"x": x} if x else None)
+def _two(name, forward, **options):
+    does = _DOES.get(name, "")
+    doc = does and f"{name}(a, b): {does}, elementwise; sizes broadcast, and one of the two may be a number."
+    return Operation(name, forward, "a b", rescue=flat_fallback, doc=doc, **options)
+
+
+def _pointwise(name, forward, **derivatives):
+    return _two(name, forward, derivatives=derivatives, broadcast=True)
+
+
+def _unary(name, forward, x=None):
+    does = _DOES.get(name, "")
+    doc = does and f"{name}(input): {does}, of each element x; the result has the size of input."
+    return Operation(name, forward, "x", derivatives={"x": x} if x else None, doc=doc)
 
 
 # ---------------------------------------------------------------- masks in formulas
@@ -85,7 +111,7 @@ def _compared(function):
 
 
 def _comparison(name, function):
-    return Operation(name, _compared(function), "a b", rescue=_flat_fallback)
+    return _two(name, _compared(function))
 
 
 eq, ne = _comparison("eq", np.equal), _comparison("ne", np.not_equal)
@@ -227,10 +253,7 @@ def _log_of_base(a, g):
     return log(a + _is_zero(a, g))
 
 
-def pow(input, exponent):
-    """pow(input, exponent): input ** exponent, elementwise; one of the two may be a number."""
-    return pow_pair(input, exponent)
-
+pow = pow_pair
 
 row(
     "pow",
@@ -460,7 +483,7 @@ def _integers(name, function, integer_types=INTEGRAL):
                 raise TypeError(f"{name}: defined for integer tensors only, got {x.dtype}")
         return function(a, b)
 
-    return Operation(name, forward, "a b", rescue=_flat_fallback)
+    return Operation(name, forward, "a b", rescue=flat_fallback)
 
 
 bitand, bitor = _integers("bitand", np.bitwise_and), _integers("bitor", np.bitwise_or)

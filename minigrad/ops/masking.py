@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of
-from minigrad.ops.elementwise import _flat_fallback, cast
+from minigrad.ops.elementwise import cast, flat_fallback
 from minigrad.ops.indexing import check_number, raw
 from minigrad.ops.shape import place, reshape, size_of, sum_to_size
 from minigrad.ops.table import ALL, S, T, row
@@ -64,7 +64,7 @@ def _unused_as_zeros(g, size):
 
 
 _masked_select = Operation(
-    "masked_select", _pick_masked, "x mask", indices="mask", rescue=_flat_fallback,
+    "masked_select", _pick_masked, "x mask", indices="mask", rescue=flat_fallback,
     derivatives={"x": lambda g, mask, x_size: place_masked(g, mask, x_size)},
 )  # fmt: skip
 place_masked = Operation(
@@ -77,7 +77,7 @@ place_masked = Operation(
 )
 _masked_fill = Operation(
     "masked_fill", lambda x, mask, value: np.where(_spread_mask(x, mask), value, x).astype(x.dtype, copy=False),
-    "x mask value", indices="mask", rescue=_flat_fallback, derivatives={"x": lambda g, mask: _masked_fill(g, mask, 0)},
+    "x mask value", indices="mask", rescue=flat_fallback, derivatives={"x": lambda g, mask: _masked_fill(g, mask, 0)},
 )  # fmt: skip
 _masked_scatter = Operation(
     "masked_scatter", _write_masked, "x mask source", indices="mask",
@@ -179,7 +179,7 @@ def _copied(x, source):
 
 copy_values = Operation(
     "copy", _copied, "x source", derivatives={"source": lambda g, source_size: sum_to_size(g, source_size)},
-    rescue=_flat_fallback,
+    rescue=flat_fallback,
 )  # fmt: skip
 
 

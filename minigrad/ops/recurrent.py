@@ -86,6 +86,10 @@ def layer_reference(kind, x, hidden, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, r
 # is noticed.
 
 
+def _layer_doc(kind):
+    return f"A whole layer in one direction, all steps in one operation. Its step: {CELLS[kind].__doc__}"
+
+
 def _one_state_layer(kind):
     def forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
         output, hn, _, saved = _layer_forward(kind, x, h0, None, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse)
@@ -104,7 +108,7 @@ def _one_state_layer(kind):
 
     return Operation(
         f"{kind.lower()}_layer", forward, f"x h0 {_WEIGHTS}", "batch_sizes reverse",
-        outputs=2, joint=joint, inference=inference, reference=reference,
+        outputs=2, joint=joint, inference=inference, reference=reference, doc=_layer_doc(kind),
     )  # fmt: skip
 
 
@@ -128,7 +132,7 @@ def _lstm_reference(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse):
 rnn_tanh_layer, rnn_relu_layer, gru_layer = (_one_state_layer(kind) for kind in ("RNN_TANH", "RNN_RELU", "GRU"))
 lstm_layer = Operation(
     "lstm_layer", _lstm_forward, f"x h0 c0 {_WEIGHTS}", "batch_sizes reverse",
-    outputs=3, joint=_lstm_joint, inference=_lstm_inference, reference=_lstm_reference,
+    outputs=3, joint=_lstm_joint, inference=_lstm_inference, reference=_lstm_reference, doc=_layer_doc("LSTM"),
 )  # fmt: skip
 LAYERS = {"RNN_TANH": rnn_tanh_layer, "RNN_RELU": rnn_relu_layer, "LSTM": lstm_layer, "GRU": gru_layer}
 
@@ -146,7 +150,8 @@ def _one_state_step(kind):
         d_x, d_h, _, *rest = kernels.layer_backward(kind, workspace, g, None, None, needs)
         return d_x, d_h, *rest
 
-    return Operation(f"{kind.lower()}_step", forward, f"x h {_WEIGHTS}", joint=joint, reference=CELLS[kind])
+    return Operation(f"{kind.lower()}_step", forward, f"x h {_WEIGHTS}", joint=joint, reference=CELLS[kind],
+                     doc=CELLS[kind].__doc__)  # fmt: skip
 
 
 def _lstm_step_forward(x, h, c, w_ih, w_hh, b_ih, b_hh):
@@ -161,7 +166,7 @@ def _lstm_step_joint(g, x, h, c, w_ih, w_hh, b_ih, b_hh, out0, workspace, needs)
 rnn_tanh_step, rnn_relu_step, gru_step = (_one_state_step(kind) for kind in ("RNN_TANH", "RNN_RELU", "GRU"))
 lstm_step = Operation(
     "lstm_step", _lstm_step_forward, f"x h c {_WEIGHTS}", outputs=2, joint=_lstm_step_joint,
-    reference=lambda x, h, c, *weights: lstm_cell(x, (h, c), *weights),
+    reference=lambda x, h, c, *weights: lstm_cell(x, (h, c), *weights), doc=lstm_cell.__doc__,
 )  # fmt: skip
 STEPS = {"RNN_TANH": rnn_tanh_step, "RNN_RELU": rnn_relu_step, "LSTM": lstm_step, "GRU": gru_step}
 

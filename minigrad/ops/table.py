@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._core import Operation
+
 FLOATING = ("float32", "float64")
 INTEGRAL = ("int64", "int32", "int16", "int8", "uint8")
 SIGNED = ("float32", "float64", "int64", "int32", "int16")
@@ -129,7 +131,8 @@ class Row:
 
     @property
     def doc(self) -> str:
-        return getattr(self.function, "__doc__", None) or ""
+        """What the operation computes: the function's docstring, or an Operation's own line."""
+        return (self.function.doc if isinstance(self.function, Operation) else self.function.__doc__) or ""
 
 
 @dataclass(frozen=True)

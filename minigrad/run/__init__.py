@@ -9,8 +9,8 @@ import os
 import sys
 
 from minigrad import cuda, torch_names
-from minigrad.serialization import trusting
 from minigrad.run import notebook, numpy_eases, program
+from minigrad.serialization import trusting
 
 
 def main(argv=None):
@@ -18,9 +18,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m minigrad run",
         description=main.__doc__,
-        epilog="The program sees itself as Python would run it: sys.argv, __name__, __file__, tracebacks and exit status are "
-        "its own. `async` as the name of an argument is accepted; programs of Python 2 are not (see 2to3). A notebook's "
-        "code cells run in order, in its own folder; IPython's magics are ignored with a notice.",
+        epilog="The program sees itself as Python would run it: sys.argv, __name__, __file__, tracebacks and exit "
+        "status are its own. `async` as the name of an argument is accepted; programs of Python 2 are not (see 2to3). "
+        "A notebook's code cells run in order, in its own folder; IPython's magics are ignored with a notice.",
     )
     parser.add_argument("--cpu", action="store_true", help="let what asks for a GPU run on the CPU, with one notice")
     parser.add_argument("program", help="the script (.py) or notebook (.ipynb)")

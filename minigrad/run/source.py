@@ -9,6 +9,7 @@ reads such a letter as the plain one (identifiers are normalised, PEP 3131), so 
 import importlib.machinery
 import importlib.util
 import io
+import itertools
 import os
 import re
 import sys
@@ -26,7 +27,7 @@ def respelled(text):
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):
         return text  # compiling it shows what is wrong
-    for token, after in reversed(list(zip(tokens, tokens[1:]))):
+    for token, after in reversed(list(itertools.pairwise(tokens))):
         if token.string == "async" and token.type != tokenize.STRING and after.string not in ("def", "for", "with"):
             row, column = token.start
             line = lines[row - 1]
@@ -59,7 +60,7 @@ def explained(error, text):
             " [this is a statement of Python 2, and minigrad runs Python 3: convert the program first, with "
             f"'2to3 -w {os.path.basename(error.filename or 'script.py')}' (2to3 comes with Python up to 3.12)]"
         )
-    return error
+    return error.with_traceback(None)  # the compiler's own frames
 
 
 def read(path):

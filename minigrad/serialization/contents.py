@@ -4,6 +4,7 @@
 `CALLS`; the functions there look at their arguments first, since a file may say anything.
 """
 
+import _compat_pickle
 import argparse
 import collections
 import importlib
@@ -18,7 +19,7 @@ from minigrad import nn
 from minigrad._core import Tensor, Variable, tensor_from_array
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.utils.rnn import PackedSequence
-from minigrad.serialization.unpickler import Policy, add_items, check_key
+from minigrad.serialization.unpickler import Policy, add_items, check_key, foreign
 from minigrad.tensor import memory
 from minigrad.tensor.random import Generator
 from minigrad.tensor.storage import is_storage, storage_classes
@@ -86,8 +87,15 @@ def _with_hooks(variable, hooks):
 def rebuild_variable(data, requires_grad, volatile, hooks=None):
     """A Variable with these flags."""
     _check(isinstance(data, Tensor), f"a Variable must hold a Tensor, got {type(data).__name__}")
-    _check(type(requires_grad) is type(volatile) is bool, "the flags of a Variable must be bools")
+    _check_flags(requires_grad, volatile)
     return _with_hooks(Variable(data, requires_grad, volatile), hooks)
+
+
+def _check_flags(requires_grad, volatile):
+    _check(
+        type(requires_grad) is type(volatile) is bool and not (requires_grad and volatile),
+        f"the flags of a Variable must be bools, at most one of them True, got {requires_grad!r} and {volatile!r}",
+    )
 
 
 def rebuild_parameter(data, requires_grad=True, hooks=None):
@@ -111,7 +119,7 @@ def _era_variable(data):
 def _set_era_state(variable, state):
     _check(isinstance(state, tuple) and len(state) == 3, "damaged state of a Variable")
     requires_grad, volatile, hooks = state
-    _check(type(requires_grad) is type(volatile) is bool, "the flags of a Variable must be bools")
+    _check_flags(requires_grad, volatile)
     variable.volatile = volatile
     variable.requires_grad = requires_grad
     _with_hooks(variable, hooks)
@@ -132,13 +140,17 @@ def _make_dtype(text, align=False, copy=False):
 
 
 def _set_dtype(dtype, state):
-    simple = (3, 4)[: len(state) - 7] if isinstance(state, tuple) else ()
     _check(
-        isinstance(state, tuple) and len(state) == 8 and state[0] in simple and state[1] in ("<", ">", "|", "=")
-        and state[2:5] == (None, None, None) and state[5:7] in ((-1, -1), (dtype.itemsize, dtype.alignment)),
+        isinstance(state, tuple)
+        and len(state) == 8
+        and state[0] == 3
+        and state[1] in ("<", ">", "|", "=")
+        and state[2:5] == (None, None, None)
+        and state[5:7] in ((-1, -1), (dtype.itemsize, dtype.alignment))
+        and state[7] == dtype.flags,
         f"NumPy arrays of dtype {dtype} with such a state cannot be loaded",
-    )  # fmt: skip
-    dtype.__setstate__((*state[:7], 0 if state[5] == -1 else 8))
+    )
+    dtype.__setstate__(state)
 
 
 def _make_array(cls, shape, kind):
@@ -298,8 +310,7 @@ NAMES = {
         ("collections", name): getattr(collections, name) for name in ("OrderedDict", "Counter", "defaultdict", "deque")
     },
     **{
-        (module, cls.__name__): cls
-        for module in ("builtins", "__builtin__")
+        ("builtins", cls.__name__): cls
         for cls in (*_FACTORIES[:-1], frozenset, complex, range, slice, bytes, bytearray)
     },
     **{
@@ -323,7 +334,6 @@ class PlainPolicy(Policy):
     """Allows `NAMES`, minigrad's own modules, and the classes and functions in `trust`; anything if trust is True."""
 
     lists = (list, collections.deque)
-    dicts = (dict,)
 
     def __init__(self, trust=()):
         self.anything = trust is True
@@ -345,6 +355,11 @@ class PlainPolicy(Policy):
     def _find(self, module, name):
         if (module, name) in NAMES:
             return NAMES[module, name]
+        # Protocol 2 writes the names that Python 2 knew, __builtin__.xrange for range.
+        old = _compat_pickle.IMPORT_MAPPING.get(module, module), name
+        old = _compat_pickle.NAME_MAPPING.get((module, name), old)
+        if old in NAMES:
+            return NAMES[old]
         if (module, name) in self.trusted:
             return self.trusted[module, name]
         own = getattr(sys.modules.get(module), name, None) if module.startswith("minigrad.nn.") else None
@@ -356,7 +371,7 @@ class PlainPolicy(Policy):
                 "PyTorch before saving, with .float() say"
             )
         if self.anything:
-            return self._import(module, name)
+            return self._import(*old)
         if module.partition(".")[0] == "torch":
             raise refuse(
                 f"the file refers to PyTorch's {module}.{name}; of PyTorch's files tensors, parameters and dicts of "
@@ -391,7 +406,7 @@ class PlainPolicy(Policy):
         if not callable(function):
             raise refuse(f"damaged: a call of a {type(function).__name__}")
         if self._is_trusted(function):
-            return function(*args)
+            return foreign(function, *args)
         raise refuse(f"the file calls {getattr(function, '__qualname__', function)!r}, which plain load does not allow")
 
     def new(self, cls, args, kwargs):
@@ -399,9 +414,9 @@ class PlainPolicy(Policy):
             raise refuse(f"damaged: an object of class {type(cls).__name__}")
         if cls is PackedSequence:
             return cls(*args)
-        if not self._is_own(cls) and not self._is_trusted(cls):
+        if not self._is_trusted(cls) and (args or kwargs or not self._is_own(cls)):
             raise refuse(f"the file makes a {cls.__qualname__}, which plain load does not allow")
-        return cls.__new__(cls, *args, **kwargs)
+        return foreign(cls.__new__, cls, *args, **kwargs)
 
     @staticmethod
     def _is_own(cls):
@@ -418,7 +433,7 @@ class PlainPolicy(Policy):
         elif cls in (Variable, Parameter):
             _set_era_state(obj, state)
         elif cls in (collections.OrderedDict, collections.defaultdict) or self._is_own(cls) or self._is_trusted(cls):
-            _set_state(obj, state)
+            foreign(_set_state, obj, state)
         else:
             raise refuse(f"the file sets the state of a {cls.__qualname__}, which plain load does not allow")
 
@@ -433,6 +448,7 @@ def _set_state(obj, state):
         _check(
             part is None or (isinstance(part, dict) and all(type(k) is str for k in part)), "damaged state of an object"
         )
-    obj.__dict__.update(attributes or {})
+    if attributes:
+        obj.__dict__.update(attributes)
     for name, value in (slots or {}).items():
         setattr(obj, name, value)

@@ -52,7 +52,7 @@ def write_file(f, write):
     except OSError as error:
         kept = "" if old is None else "; the old file is as it was"
         raise type(error)(
-            error.errno, f"save: cannot write {os.fspath(f)!r}: {error.strerror or error}{kept}"
+            error.errno, f"save: cannot write {os.fsdecode(f)!r}: {error.strerror or error}{kept}"
         ) from error
 
 

@@ -70,7 +70,6 @@ def read_legacy(file, trust, map_location):
     """The object of the stream that begins where `file` stands, and the policy that made it."""
     source = Source(file, remaining(file))
     plain = Policy()
-    plain.lists, plain.dicts = (list,), (dict,)
     if read_pickle(source, plain) != MAGIC:
         raise RuntimeError("load: the file does not begin with the magic number of PyTorch's stream format")
     version = read_pickle(source, plain)

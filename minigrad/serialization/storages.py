@@ -4,6 +4,7 @@ import numpy as np
 
 from minigrad import cuda
 from minigrad.serialization.contents import PlainPolicy, refuse
+from minigrad.serialization.unpickler import foreign
 from minigrad.tensor.storage import is_storage, storage_classes
 
 
@@ -31,11 +32,13 @@ def _default_place(storage, location):
 def place(storage, location, map_location):
     """The storage where it belongs: on `location`, or where map_location says."""
     if callable(map_location):
-        placed = map_location(storage, location)
+        placed = foreign(map_location, storage, location)
         if placed is None:
             return _default_place(storage, location)
         if not is_storage(placed):
-            raise TypeError(f"load: map_location must return a storage or None, it returned a {type(placed).__name__}")
+            raise RuntimeError(
+                f"load: map_location must return a storage or None, got a {type(placed).__name__} from it"
+            )
         return placed
     if isinstance(map_location, dict):
         location = map_location.get(location, location)

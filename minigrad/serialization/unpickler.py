@@ -48,7 +48,11 @@ class Source:
 
 
 class Policy:
-    """What a pickle may refer to. Every method raises pickle.UnpicklingError for what it does not allow."""
+    """What a pickle may refer to: nothing, in this one. It raises pickle.UnpicklingError for anything else."""
+
+    #: The kinds of containers that items may be put into.
+    lists = (list,)
+    dicts = (dict,)
 
     def find(self, module, name):
         """The object that stands for a global name."""
@@ -69,6 +73,18 @@ class Policy:
     def build(self, obj, state):
         """Give obj its state."""
         raise pickle.UnpicklingError("load: the pickle sets the state of an object")
+
+
+class _Carrier(Exception):
+    """Carries an exception of the caller's own code past the reports of damage."""
+
+
+def foreign(function, *args, **kwargs):
+    """function(*args, **kwargs) for the caller's own code: what it raises comes out of `read_pickle` as it is."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:
+        raise _Carrier(error) from error
 
 
 _INSTRUCTIONS = {}
@@ -389,11 +405,13 @@ class _Machine:
 def read_pickle(source, policy):
     """The object of the pickle that begins where `source` stands; it is left behind the pickle's last byte.
 
-    Raises pickle.UnpicklingError for whatever is damaged or not allowed; RuntimeErrors and Warnings of the policy pass.
+    Raises pickle.UnpicklingError for whatever is damaged or not allowed; RuntimeErrors of the policy pass.
     """
     try:
         return _Machine(source, policy).run()
-    except (pickle.UnpicklingError, RuntimeError, Warning):
+    except _Carrier as carrier:
+        raise carrier.args[0] from None
+    except (pickle.UnpicklingError, RuntimeError):
         raise
     except Exception as error:
         raise pickle.UnpicklingError(f"load: the pickle is damaged: {type(error).__name__}: {error}") from error

@@ -17,8 +17,8 @@ from minigrad.tensor import results, types
 
 # What a HalfTensor can do: it is for storing numbers, not for computing with them.
 _HALF = {
-    "clone", "contiguous", "copy", "expand", "expand_as", "narrow", "select", "squeeze", "transpose", "unfold",
-    "unsqueeze", "view", "view_as",
+    "clone", "contiguous", "copy", "expand", "expand_as", "fill", "narrow", "select", "squeeze", "transpose", "unfold",
+    "unsqueeze", "view", "view_as", "zero",
 }  # fmt: skip
 _HALF_OPERATORS = (
     "add radd sub rsub mul rmul truediv rtruediv pow rpow mod matmul neg abs invert and or xor lshift rshift "
@@ -76,17 +76,11 @@ def _check(entry):
 
 
 def checked(entry):
-    """The row's function for operands that may be of any type."""
+    """The row's function for operands that may be of any type. An Operation checks them itself, from its `accepted`."""
     function = entry.function
+    if isinstance(function, Operation):
+        return function
     numbers, refuse = _check(entry)
-    if isinstance(function, Operation) and function.arguments == ("x",) and not function.parameters:
-
-        def call(input):
-            if array_of(input).dtype.num not in numbers:
-                refuse(input)
-            return function(input)
-
-        return call
 
     def call(*args, **kwargs):
         for tensor in args[:2]:  # the second, where the first is a number: 2 ** t
@@ -102,19 +96,17 @@ def checked(entry):
 def function_form(entry):
     """The row as a function of the package: with its types checked, and with `out=`."""
     name, call = entry.name, entry.function
-    numbers, refuse = _check(entry)
+    _, refuse = _check(entry)
     plain = isinstance(call, Operation) and not call.parameters
     arguments = len(call.arguments) if plain else None
     half = types.HalfTensor if "float16" not in supported(entry) else None
-    if not _is_for_all_types(entry) and arguments != 1:
+    if not _is_for_all_types(entry):
         call = checked(entry)
 
     # Written out for one argument and for two: a call of *args costs a third of the cheapest operation.
     if arguments == 1:
 
         def function(input, *, out=None):
-            if array_of(input).dtype.num not in numbers:
-                refuse(input)
             return call(input) if out is None else results.into(name, out, call(input))
 
     elif arguments == 2:
@@ -167,9 +159,17 @@ def _visible(self):
     return [n for n in object.__dir__(self) if not isinstance(inspect.getattr_static(self, n, None), Missing)]
 
 
+def _refuse_type(operation, array, is_variable):
+    """What the engine calls when an operation that is not made for an array's type gets it."""
+    error = RuntimeError if is_variable else TypeError
+    raise error(_refusal(table[operation.name], array))
+
+
 def install():
     """Take from each type the methods that it lacks; make Variables' methods and operators check their types."""
     for entry in table.values():
+        if isinstance(entry.function, Operation) and not _is_for_all_types(entry):
+            entry.function.accepted = sum(1 << n for n in {np.dtype(name).num for name in supported(entry)})
         if "T" not in entry.levels:
             continue
         names = [entry.name] * entry.method + [f"{entry.name}_"] * entry.in_place
@@ -203,7 +203,7 @@ def install():
         _core.install(Variable, name, Missing(f"a Variable has no '{name}'; its tensor has: variable.data.{name}"))
     for cls in (Tensor, Variable):
         _core.install(cls, "__dir__", _visible)
-    _core.configure(**{name: checked(table[name]) for name in ("pow", "neg", "abs") if name in table})
+    _core.configure(refuse_type=_refuse_type)
 
 
 def _take(cls, name, reason):
@@ -212,5 +212,7 @@ def _take(cls, name, reason):
 
 def _method(entry):
     method = checked(entry)
+    if isinstance(method, Operation):
+        return method
     method.__name__, method.__doc__ = entry.name, entry.doc
     return method

@@ -65,11 +65,14 @@ def reason(name, there):
         return f"it belongs to later versions of PyTorch than 0.3; {_LATER[name]}"
     if name in _ELSEWHERE:
         return "this part of PyTorch is out of minigrad's scope, recurrent networks"
-    public = {n.lower(): n for n in there if not n.startswith("_")}
-    if name.endswith("_") and name[:-1].lower() in public:
-        return f"the name with an underscore belongs to later versions; here it is '{public[name[:-1].lower()]}'"
-    near = difflib.get_close_matches(name.lower(), public, n=1, cutoff=0.7)
-    return f"the nearest name is '{public[near[0]]}'" if near else ""
+    public = [n for n in there if not n.startswith("_")]
+    if name.endswith("_") and name[:-1] in public:
+        return f"the name with an underscore belongs to later versions; here it is '{name[:-1]}'"
+    near = difflib.get_close_matches(name, public, n=1, cutoff=0.7)
+    if not near:  # written in the other case, perhaps
+        lower = {n.lower(): n for n in public}
+        near = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.7)]
+    return f"the nearest name is '{near[0]}'" if near else ""
 
 
 def printed(module_name):
@@ -80,9 +83,9 @@ def printed(module_name):
 def attribute_error(module_name, modules=None, computed=None):
     """A `__getattr__` for the module of this name.
 
-    modules: names that come from a module which is imported when the first of them is asked for: {name: module}, where
-    a module stands for itself by its own name ({"data": "minigrad.utils.data"}). computed: functions of no argument that
-    give the value of a name anew each time.
+    modules: names that come from a module which is imported when the first of them is asked for: {name: module},
+    where a module stands for itself by its own name ({"data": "minigrad.utils.data"}). computed: functions of no
+    argument that give the value of a name anew each time.
     """
     modules, computed = modules or {}, computed or {}
 

@@ -105,8 +105,6 @@ MISSING = {
     **dict.fromkeys(
         [n for base in ("erf", "erfinv", "lgamma", "renorm", "atan2") for n in (base, f"{base}_")], _FUNCTION
     ),
-    "save": "serialization is a room of its own",
-    "load": "serialization is a room of its own",
     "_grad": "the engine has .grad only",
 }
 # `all` and `any` are defined for masks only; some operations for floating types only.

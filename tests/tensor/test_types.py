@@ -348,7 +348,9 @@ class TestWhatATypeLacks:
         assert t.storage().tolist() == [1, 2, 3, 4]
         t[0] = 7
         assert t.tolist() == [[7, 7], [3, 4]]
-        for name in ("t", "add", "add_", "sum", "mm", "fill_", "zero_", "exp", "normal_", "random_", "eq", "max"):
+        assert t.clone().fill_(2)[1, 1] == 2
+        assert t.clone().zero_()[1, 1] == 0
+        for name in ("t", "add", "add_", "sum", "mm", "exp", "normal_", "random_", "eq", "max"):
             assert not hasattr(t, name), name
         for call in (
             lambda: t + 1,

@@ -24,6 +24,7 @@ from multiprocessing.connection import wait
 
 import numpy as np
 
+from minigrad.ops.threads import set_num_threads
 from minigrad.tensor.random import default_generator, get_rng, manual_seed, set_rng
 from minigrad.tensor.types import default_tensor_type, set_default_tensor_type
 
@@ -83,6 +84,7 @@ def _work(connection, dataset, collate_fn, seed, recipe, tensor_type):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for end in list(_ends):
         end.close()
+    set_num_threads(1)  # the workers share the processors already
     set_rng(recipe)
     set_default_tensor_type(tensor_type)
     manual_seed(seed)
