@@ -9,7 +9,10 @@ def call_in_place(str name, function, target, tuple args, dict kwargs):
     """The same for any function of `target`: an in-place operation is the out-of-place one, written into its target."""
     cdef Variable v
     if isinstance(target, Tensor):
-        write_into(name, (<Tensor> target).array, function(target, *args, **kwargs))
+        result = function(target, *args, **kwargs)
+        if isinstance(result, Tensor) and (<Tensor> result).array.shape != (<Tensor> target).array.shape:
+            result = operations["fit_target"](name, function, target, args, kwargs, result)
+        write_into(name, (<Tensor> target).array, result)
         return target
     if not isinstance(target, Variable):
         raise TypeError(f"{name}_: expected a Tensor or a Variable, got {type(target).__name__}")
@@ -17,6 +20,8 @@ def call_in_place(str name, function, target, tuple args, dict kwargs):
     check_writable_leaf(v, name)
     result = function(target, *args, **kwargs)
     if isinstance(result, Variable):
+        if variable_array(<Variable> result).shape != variable_array(v).shape:
+            result = operations["fit_target"](name, function, target, args, kwargs, result)
         keep_overwritten(v, result)
     write_into(name, variable_array(v), result)
     replace_history(v, result)

@@ -201,7 +201,7 @@ def _softmax_dim(name, input, dim, stacklevel):
     if dim is not None:
         return dim
     ndim = len(_size(input))
-    dim = 0 if ndim == 3 else 1
+    dim = 0 if ndim in (1, 3) else 1
     warnings.warn(
         f"{name}: implicit dimension choice has been deprecated; dim={dim} is taken for input of {ndim} dimensions. "
         "Say which dimension adds up to 1: dim=1 for one row a sample",
@@ -214,7 +214,7 @@ def _softmax_dim(name, input, dim, stacklevel):
 def softmax(input, dim=None, _stacklevel=3):
     """softmax(input, dim=None): exp(x) / sum(exp(x)) along dim.
 
-    Without dim: a UserWarning, then dim 0 for 3-D input and 1 otherwise.
+    Without dim: a UserWarning, then dim 0 for 1-D and 3-D input and 1 otherwise.
     """
     return neural.softmax(input, _softmax_dim("softmax", input, dim, _stacklevel))
 

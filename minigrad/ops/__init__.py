@@ -18,6 +18,7 @@ def connect():
         sum_to_size=shape.sum_to_size,
         matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
         geometry=shape.geometry, accumulate_arrays=kernels.accumulate, copy_array=lambda array: array.copy(),
+        fit_target=elementwise.fit_target,
     )  # fmt: skip
 
 

@@ -40,13 +40,37 @@ def flat_fallback(operation, args, error):
             f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast: counted from the last "
             "dimension, each pair must be equal or one of them 1"
         ) from error
+    return _flat(operation.name, operation, sizes, args, {})
+
+
+def _flat(name, function, sizes, args, kwargs):
     warnings.warn(
-        f"{operation.name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of "
+        f"{name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of "
         f"elements. Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
-    return operation(*(reshape(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args))
+    flat = [reshape(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args]
+    return function(*flat, **kwargs)
+
+
+# Operations whose in-place forms take an operand of as many elements as the target in the order of the elements.
+_BY_COUNT = frozenset(
+    "add sub mul div pow fmod remainder eq ne lt le gt ge max min addcmul addcdiv atan2 lerp masked_fill".split()
+)
+
+
+def fit_target(name, function, target, args, kwargs, result):
+    """Another result for an in-place operation whose result is not of its target's size: (2, 1) += (1, 2).
+
+    The operands broadcast, but not to the target. By the era's rule they are then processed flat, if their element
+    counts agree; otherwise the result stays as it is, and writing it is refused.
+    """
+    tensors = [a for a in (target, *args) if isinstance(a, (Tensor, Variable))]
+    sizes = [tuple(array_of(a).shape) for a in tensors]
+    if name not in _BY_COUNT or len({int(np.prod(s)) for s in sizes}) > 1:
+        return result
+    return _flat(f"{name}_", function, sizes, (target, *args), kwargs)
 
 
 # Makes a function silent: infinities and nans are values here, as in the era, not events to warn of.

@@ -13,7 +13,7 @@ import sys
 from minigrad import _core
 
 _IMAGES = (
-    r"(?i)(lazy)?_?(conv|max_?(un)?pool|avg_?pool|adaptive_|fractional|lp_?pool|pad$|\w+pad\d?d|upsampl|interpolate|pixel_?"
+    r"(?i)(lazy)?_?(conv|deconv|batch_?norm[23]d|max_?(un)?pool|avg_?pool|adaptive_?|fractional|lp_?pool|pad$|\w+pad\d?d|upsampl|interpolate|pixel_?"
     r"(un)?shuffle|grid_sample|affine_grid|instance_?norm|local_?response|lrn|cross_?map|(un)?fold$|reflection|replication)"
 )
 # Names of later versions, with what the era wrote instead. Others of their kind are told apart by difflib.

@@ -140,7 +140,7 @@ def test_hardtanh_bounds():
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
-@pytest.mark.parametrize(("size", "dim"), [((3, 4), 1), ((2, 3, 4), 0), ((2, 3, 2, 2), 1)])
+@pytest.mark.parametrize(("size", "dim"), [((4,), 0), ((3, 4), 1), ((2, 3, 4), 0), ((2, 3, 2, 2), 1)])
 def test_softmax_without_dim_warns_and_chooses(name, size, dim):
     x = Variable(torch.randn(*size))
     function = getattr(F, name)
@@ -155,13 +155,6 @@ def test_softmax_layers_warn_at_the_callers_line(layer):
     with pytest.warns(UserWarning, match="implicit dimension") as caught:
         layer()(Variable(torch.randn(2, 3)))
     assert caught[0].filename == __file__
-
-
-def test_softmax_of_a_vector_needs_its_dim():
-    x = Variable(torch.randn(4))
-    assert F.softmax(x, 0).data.sum() == pytest.approx(1)
-    with pytest.warns(UserWarning, match="dim=1"), pytest.raises(RuntimeError, match="dim must be from -1 to 0"):
-        F.softmax(x)
 
 
 def test_softmax2d():
