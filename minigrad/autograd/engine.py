@@ -143,7 +143,7 @@ def _explain_no_grad(variable):
     if not _retains(variable):
         warnings.warn(
             f".grad of a Variable that is not a leaf (it is the result of {variable.grad_fn.name()}) is None: backward "
-            "keeps the gradients of leaves only. Call .retain_grad() on it before backward, or look at its leaf's .grad",
+            "keeps the gradients of leaves only. Call .retain_grad() on it before backward, or look at a leaf's .grad",
             UserWarning,
             stacklevel=2,
         )
@@ -159,4 +159,6 @@ class _KeepGrad:
             v.grad = g.clone() if v.grad is None else v.grad + g
 
 
-_core.configure(backward=backward, removable_handle=register, retain_grad=_retain_grad, explain_no_grad=_explain_no_grad)
+_core.configure(
+    backward=backward, removable_handle=register, retain_grad=_retain_grad, explain_no_grad=_explain_no_grad
+)
