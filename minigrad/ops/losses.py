@@ -78,12 +78,13 @@ def _single_losses(name, loss, slope, target_slope=None):
     )  # fmt: skip
 
 
-@quiet
 def _squares(x, target, size_average, reduce):
-    if reduce:
-        total = kernels.squared_error(x, target, size_average)
-        if total is not None:
-            return total
+    found = kernels.squared_error(x, target, size_average) if reduce else None
+    return _slow_squares(x, target, size_average, reduce) if found is None else found
+
+
+@quiet  # which takes longer than the kernel
+def _slow_squares(x, target, size_average, reduce):
     if x.shape != target.shape:
         raise ValueError("sizes differ")
     apart = x - target
@@ -201,7 +202,7 @@ def _class_shares(where, weight, ignore_index, classes, kind):
     """For flat targets: a class that exists for each, its weight (0 where ignored), and the sum of the weights."""
     if ignore_index is not None and np.any(ignored := where == ignore_index):
         where = np.where(ignored, 0, where)
-        part = (np.ones_like(kind, shape=where.shape) if weight is None else weight[where]) * ~ignored
+        part = np.where(ignored, 0, np.ones_like(kind, shape=where.shape) if weight is None else weight[where])
     else:
         part = np.ones_like(kind, shape=where.shape) if weight is None else weight[where]
     return where, part, part.sum()

@@ -91,6 +91,13 @@ def test_logits_far_out():
         assert numbers(loss(floats(x), floats(t))) == [np.float32(expected)], (x, t)
 
 
+def test_an_ignored_target_adds_nothing():
+    """Whatever its weight and its score are."""
+    x, target = Variable(torch.FloatTensor([[-1, -2], [-3, -np.inf]])), Variable(torch.LongTensor([0, 1]))
+    for weight in ([1, 5], [1, np.inf], [1, np.nan]):
+        assert numbers(F.nll_loss(x, target, torch.FloatTensor(weight), ignore_index=1)) == [1]
+
+
 def test_log_of_a_sigmoid_far_out():
     x = floats(-1e30, -200, 200, np.inf, -np.inf, grad=True)
     y = F.logsigmoid(x)
