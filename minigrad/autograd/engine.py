@@ -85,7 +85,9 @@ def backward(variables, grad_variables=None, retain_graph=None, create_graph=Non
     Raises RuntimeError for Variables that are volatile or do not require grad, TypeError for gradients of other kinds.
     """
     variables, grads, create_graph = _prepare("backward", variables, grad_variables, create_graph)
-    run_backward(variables, grads, _retain("backward", retain_graph, create_graph, retain_variables), create_graph)
+    retain = _retain("backward", retain_graph, create_graph, retain_variables)
+    with np.errstate(all="ignore"):    # infinities and nans are values, as in the forward pass
+        run_backward(variables, grads, retain, create_graph)
 
 
 def grad(
@@ -111,7 +113,8 @@ def grad(
         if not v.requires_grad:
             raise RuntimeError(f"grad: input {k} does not require grad; set requires_grad=True before it is used")
     retain = _retain("grad", retain_graph, create_graph, None)
-    found = run_backward(outputs, grads, retain, create_graph, inputs, not only_inputs)
+    with np.errstate(all="ignore"):    # infinities and nans are values, as in the forward pass
+        found = run_backward(outputs, grads, retain, create_graph, inputs, not only_inputs)
     for k, g in enumerate(found):
         if g is None and not allow_unused:
             raise RuntimeError(f"grad: input {k} of size {tuple(array_of(inputs[k]).shape)} is unreachable from the "

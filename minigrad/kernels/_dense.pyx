@@ -198,7 +198,8 @@ def scaled_difference(a, b, g, double factor):
     return out
 
 
-def sgd_step(p, g, buffer, double lr, double momentum, double dampening, bint nesterov, double weight_decay):
+def sgd_step(p, g, buffer, double lr, double momentum=0, double dampening=0, bint nesterov=False,
+             double weight_decay=0):
     """One step of stochastic gradient descent in place; False, and nothing done, if this is not the frequent case."""
     cdef int type = type_of(p)
     cdef void *kept = NULL

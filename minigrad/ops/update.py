@@ -1,8 +1,8 @@
 """How an optimiser's step changes arrays: one function an algorithm, everything in place.
 
 Arrays in, nothing out: the parameter and the optimiser's state change where they are. The functions know neither
-Variables nor groups; `minigrad.optim` calls them once a parameter, by position, with NumPy's warnings off. They use
-operators and NumPy's functions, which hand CuPy arrays to CuPy, and the numbers among their arguments are Python
+Variables nor groups; `minigrad.optim` calls them once a parameter, by position. When training diverges, infinities and
+nans are values, without NumPy's warnings, as in the era. The formulas use operators and NumPy's functions, which hand CuPy arrays to CuPy, and the numbers among their arguments are Python
 floats, so that a float32 array stays float32.
 
 A large array is worked through in blocks that fit the processor's cache: the passes of a formula then read main memory
@@ -20,22 +20,28 @@ from minigrad import kernels
 _BLOCK = 16384
 
 
-def _in_blocks(count):
-    """Run a step, whose first `count` arguments are arrays (or None), on blocks of them where that pays."""
+def _in_blocks(count, kernel=None):
+    """Run a step, whose first `count` arguments are arrays (or None), on blocks of them where that pays.
+
+    kernel: the step compiled, for the arrays that it takes (it returns False for others).
+    """
 
     def decorate(step):
+        quiet = np.errstate(all="ignore")(step)
+
         @functools.wraps(step)
         def stepped(*args):
-            if args[0].size <= _BLOCK:
-                step(*args)
+            if kernel is not None and kernel(*args):
                 return
             arrays, numbers = args[:count], args[count:]
-            if not all(a is None or (isinstance(a, np.ndarray) and a.flags.c_contiguous) for a in arrays):
-                step(*args)
+            if args[0].size <= _BLOCK or not all(
+                a is None or (isinstance(a, np.ndarray) and a.flags.c_contiguous) for a in arrays
+            ):
+                quiet(*args)
                 return
             flat = [None if a is None else a.reshape(-1) for a in arrays]
             for start in range(0, args[0].size, _BLOCK):
-                step(*[None if a is None else a[start : start + _BLOCK] for a in flat], *numbers)
+                quiet(*[None if a is None else a[start : start + _BLOCK] for a in flat], *numbers)
 
         return stepped
 
@@ -48,7 +54,7 @@ def add_scaled(x, y, factor):
     x += y * factor
 
 
-@_in_blocks(3)
+@_in_blocks(3, kernels.sgd_step)
 def sgd_step(p, g, buffer, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0):
     """Stochastic gradient descent, with momentum if there is a `buffer`.
 
@@ -58,8 +64,6 @@ def sgd_step(p, g, buffer, lr, momentum=0.0, dampening=0.0, nesterov=False, weig
 
     Sutskever, Martens, Dahl, Hinton (2013), with the learning rate outside the buffer.
     """
-    if kernels.sgd_step(p, g, buffer, lr, momentum, dampening, nesterov, weight_decay):
-        return
     if weight_decay:
         g += p * weight_decay
     if buffer is not None:
@@ -75,7 +79,16 @@ def sgd_step(p, g, buffer, lr, momentum=0.0, dampening=0.0, nesterov=False, weig
     p -= g * lr
 
 
-@_in_blocks(4)
+def _adam_rate(step, lr, beta1, beta2):
+    """The learning rate with the correction of both means' bias in it."""
+    return lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+
+
+def _adam_kernel(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
+    return kernels.adam_step(p, g, m, v, _adam_rate(step, lr, beta1, beta2), beta1, beta2, eps, weight_decay)
+
+
+@_in_blocks(4, _adam_kernel)
 def adam_step(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
     """Adam: steps scaled by running means of the gradient and of its square.
 
@@ -87,9 +100,6 @@ def adam_step(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
     t = `step`, counted from 1. eps is added before the correction of the bias, as the efficient form at the end of
     section 2 of Kingma and Ba (2015) has it; today's PyTorch adds it after.
     """
-    rate = lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
-    if kernels.adam_step(p, g, m, v, rate, beta1, beta2, eps, weight_decay):
-        return
     if weight_decay:
         g = g + p * weight_decay
     t = g * (1 - beta1)
@@ -102,7 +112,7 @@ def adam_step(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
     np.sqrt(v, out=t)
     t += eps
     np.divide(m, t, out=t)
-    t *= rate
+    t *= _adam_rate(step, lr, beta1, beta2)
     p -= t
 
 

@@ -122,10 +122,8 @@ class Optimizer:
         closure: computes the loss and the gradients first.
         """
         loss = None if closure is None else closure()
-        # When training diverges, infinities and nans are values and no warnings, as in the era.
-        with np.errstate(all="ignore"):
-            for group in self.param_groups:
-                self._step_group(group)
+        for group in self.param_groups:
+            self._step_group(group)
         return loss
 
     def _step_group(self, group):

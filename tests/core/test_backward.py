@@ -860,3 +860,11 @@ def test_cycle_of_a_function_that_keeps_its_own_result():
         assert watch() is None  # no cycle at all
     finally:
         gc.enable()
+
+
+def test_infinities_pass_back_without_numpys_warnings():
+    x = Variable(torch.DoubleTensor([0.0, 1.0]), requires_grad=True)
+    x.log().sum().backward()
+    assert x.grad.data.tolist() == [float("inf"), 1.0]
+    (g,) = torch.autograd.grad((x / x).sum(), x)
+    assert g.data[0] != g.data[0], "0 / 0 is nan"
