@@ -59,7 +59,10 @@ del _entry
 __getattr__ = _missing.attribute_error(
     __name__,
     modules={
-        **{name: f"minigrad.{name}" for name in ("autograd", "backends", "cuda", "nn", "optim", "serialization", "utils")},
+        **{
+            name: f"minigrad.{name}"
+            for name in ("autograd", "backends", "cuda", "nn", "optim", "serialization", "utils")
+        },
         "random": "minigrad.tensor.random",
         "save": "minigrad.serialization",
         "load": "minigrad.serialization",

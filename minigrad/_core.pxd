@@ -48,9 +48,9 @@ cdef class Operation:
     cdef readonly object rescue        # None, or called when `forward` refuses its arguments: mends or explains
     cdef long _differentiable          # arguments that have a formula
     cdef int _slot_count               # what a node may save:
-    cdef int _slot_kind[24]            #   VALUE, SIZE, ...
-    cdef int _slot_index[24]           #   of which argument, parameter or result
-    cdef long _slot_users[24]          #   arguments whose formulas use it
+    cdef int _slot_kind[24]            # VALUE, SIZE, ...
+    cdef int _slot_index[24]           # of which argument, parameter or result
+    cdef long _slot_users[24]          # arguments whose formulas use it
     cdef tuple _formulas               # per array argument: (callable, slot numbers) or None
 
 

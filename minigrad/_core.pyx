@@ -31,12 +31,8 @@ itself from its base anew (`as_strided`) when next asked.
 
 cimport cython
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_REFCNT
-from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
-from libc.stdlib cimport free, realloc
 cimport numpy as cnp
 
-import weakref
 from collections import OrderedDict
 
 import numpy as np
@@ -363,7 +359,9 @@ cdef class Variable(Value):
 
     @property
     def grad(self):
-        """Sum of the gradients that `backward` brought to this leaf, or None."""
+        """Sum of the gradients that `backward` brought to this leaf, or None (on others: with a warning)."""
+        if self._grad is None and self._grad_fn is not None:
+            operations["explain_no_grad"](self)
         return self._grad
 
     @grad.setter

@@ -1,5 +1,8 @@
 # Part of the engine (_core.pyx): what an operation is, and what happens when one is called.
 
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
+
 cdef enum:
     VALUE, SIZE, DTYPE, OUT, PARAMETER, SIZES, WORKSPACE, NEEDS
     MOST_SLOTS = 24

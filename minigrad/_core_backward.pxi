@@ -1,5 +1,10 @@
 # Part of the engine (_core.pyx): the backward pass, a loop over a heap of nodes.
 
+from cpython.ref cimport Py_REFCNT
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.stdlib cimport free, realloc
+
+
 @cython.final
 @cython.freelist(64)
 cdef class Buffer:

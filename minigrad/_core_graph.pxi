@@ -1,5 +1,11 @@
 # Part of the engine (_core.pyx): the nodes that a call records, what they save, and how they are let go.
 
+from cpython.ref cimport Py_INCREF, Py_REFCNT
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
+
+import weakref
+
+
 cdef long long recorded = 0      # sequence number of the latest node
 cdef list dropped = []           # what deallocated nodes held, until the outermost deallocation lets go of it
 cdef bint dropping = False

@@ -53,7 +53,7 @@ def tensors(sample, rng, dtype="float64"):
 
 
 def outputs(result):
-    return [r for r in (result if isinstance(result, tuple) else (result,))]
+    return list(result) if isinstance(result, tuple) else [result]
 
 
 def quietly(function, *args, **kwargs):
@@ -116,7 +116,7 @@ def test_levels_and_types(row, sample, rng):
     """Tensors and Variables give the same numbers, in every type of the row, without changing their inputs."""
     for dtype in row.types:
         state = rng.bit_generator.state
-        args, kwargs, made = variables(sample, rng, dtype=dtype)
+        args, kwargs, _ = variables(sample, rng, dtype=dtype)
         of_variables = outputs(quietly(row.function, *args, **kwargs))
         assert all(isinstance(v, Variable) or not isinstance(v, Tensor) for v in of_variables)
         if "T" not in row.levels:

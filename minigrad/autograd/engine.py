@@ -127,12 +127,26 @@ def _own(array):
     return array.copy()
 
 
+def _retains(variable):
+    hooks = variable._backward_hooks
+    return hooks is not None and any(isinstance(h, _KeepGrad) for h in hooks.values())
+
+
 def _retain_grad(variable):
     """A hook that keeps the gradient, and does not keep the Variable alive."""
-    hooks = variable._backward_hooks
-    if hooks is not None and any(isinstance(h, _KeepGrad) for h in hooks.values()):
-        return
-    variable.register_hook(_KeepGrad(variable))
+    if not _retains(variable):
+        variable.register_hook(_KeepGrad(variable))
+
+
+def _explain_no_grad(variable):
+    """Say why an inner Variable has no gradient, which the era left to be puzzled out."""
+    if not _retains(variable):
+        warnings.warn(
+            f".grad of a Variable that is not a leaf (it is the result of {variable.grad_fn.name()}) is None: backward "
+            "keeps the gradients of leaves only. Call .retain_grad() on it before backward, or look at a leaf's .grad",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 class _KeepGrad:
@@ -145,4 +159,6 @@ class _KeepGrad:
             v.grad = g.clone() if v.grad is None else v.grad + g
 
 
-_core.configure(backward=backward, removable_handle=register, retain_grad=_retain_grad)
+_core.configure(
+    backward=backward, removable_handle=register, retain_grad=_retain_grad, explain_no_grad=_explain_no_grad
+)

@@ -11,8 +11,6 @@ on the way in.
 
 import os
 
-import numpy as np
-
 cimport numpy as cnp
 
 from minigrad.kernels._recurrent cimport product

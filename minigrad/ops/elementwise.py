@@ -89,11 +89,13 @@ _DOES = {
     "add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b (integers: towards 0)", "pow": "a ** b",
     "max": "the larger of a and b", "min": "the smaller of a and b", "remainder": "a - b * floor(a / b), the sign of b",
     "fmod": "a - b * trunc(a / b), the sign of a",
-    "neg": "-x", "exp": "e**x", "log": "the natural logarithm of x", "log1p": "log(1 + x), exact near 0", "sqrt": "x**0.5",
-    "rsqrt": "x**-0.5", "reciprocal": "1 / x", "sin": "the sine of x", "cos": "the cosine of x", "tan": "the tangent of x",
+    "neg": "-x", "exp": "e**x", "log": "the natural logarithm of x", "log1p": "log(1 + x), exact near 0",
+    "sqrt": "x**0.5", "rsqrt": "x**-0.5", "reciprocal": "1 / x",
+    "sin": "the sine of x", "cos": "the cosine of x", "tan": "the tangent of x",
     "asin": "the arc sine of x", "acos": "the arc cosine of x", "atan": "the arc tangent of x",
     "sinh": "(e**x - e**-x) / 2", "cosh": "(e**x + e**-x) / 2", "tanh": "(e**x - e**-x) / (e**x + e**-x)",
-    "sigmoid": "1 / (1 + e**-x)", "relu": "x where it is positive, else 0", "sign": "-1, 0 or 1 as x is below, at or above 0",
+    "sigmoid": "1 / (1 + e**-x)", "relu": "x where it is positive, else 0",
+    "sign": "-1, 0 or 1 as x is below, at or above 0",
     "floor": "the largest whole number not above x", "ceil": "the smallest whole number not below x",
     "round": "the nearest whole number, halves to the even one", "trunc": "x without its fraction",
     "frac": "the fraction of x, with its sign", "abs": "|x|",
@@ -101,8 +103,9 @@ _DOES = {
 
 
 def _two(name, forward, **options):
-    doc = name in _DOES and f"{name}(a, b): {_DOES[name]}, elementwise; sizes broadcast, one of the two may be a number."
-    return Operation(name, forward, "a b", rescue=flat_fallback, doc=doc or "", **options)
+    does = _DOES.get(name, "")
+    doc = does and f"{name}(a, b): {does}, elementwise; sizes broadcast, and one of the two may be a number."
+    return Operation(name, forward, "a b", rescue=flat_fallback, doc=doc, **options)
 
 
 def _pointwise(name, forward, **derivatives):
@@ -110,8 +113,9 @@ def _pointwise(name, forward, **derivatives):
 
 
 def _unary(name, forward, x=None):
-    doc = name in _DOES and f"{name}(input): {_DOES[name]}, of each element x; the result has the size of input."
-    return Operation(name, forward, "x", derivatives={"x": x} if x else None, doc=doc or "")
+    does = _DOES.get(name, "")
+    doc = does and f"{name}(input): {does}, of each element x; the result has the size of input."
+    return Operation(name, forward, "x", derivatives={"x": x} if x else None, doc=doc)
 
 
 # ---------------------------------------------------------------- masks in formulas

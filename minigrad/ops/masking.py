@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of
-from minigrad.ops.elementwise import flat_fallback, cast
+from minigrad.ops.elementwise import cast, flat_fallback
 from minigrad.ops.indexing import check_number, raw
 from minigrad.ops.shape import place, reshape, size_of, sum_to_size
 from minigrad.ops.table import ALL, S, T, row

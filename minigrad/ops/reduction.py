@@ -477,7 +477,10 @@ def _histogram(x, bins, low, high):
         low, high = float(x.min()), float(x.max())
     if low == high:
         low, high = low - 1, high + 1
-    return np.histogram(x, bins, (low, high))[0].astype(x.dtype)
+    try:
+        return np.histogram(x, bins, (low, high))[0].astype(x.dtype)
+    except ValueError as error:
+        raise RuntimeError(f"histc: no {bins} intervals can be told apart between {low} and {high}") from error
 
 
 _histc = Operation("histc", _histogram, "x", "bins min max")
@@ -511,6 +514,9 @@ row(
 row(
     "histc", histc, [S(T(3, 4)), S(T(20), 5), S(T(20), 4, -1, 1), S(T(3, values=[2, 2, 2]), 3),
                      S(T(20), bins=3, min=0, max=2)],
-    [(S(T(3), 0), RuntimeError, "bins must be positive"), (S(T(3), 2, 1, 0), RuntimeError, "max must not be smaller")],
+    [(S(T(3), 0), RuntimeError, "bins must be positive"), (S(T(3), 2, 1, 0), RuntimeError, "max must not be smaller"),
+     (S(T(1, values=[1e30])), RuntimeError, "no 100 intervals can be told apart"),
+     (S(T(2, values=[1, math.nan])), RuntimeError, "between nan and nan")],
+    differs={"huge": "PyTorch counts into intervals of no width"},
     **_NO_DERIVATIVE,
 )  # fmt: skip

@@ -27,6 +27,7 @@ import contextlib
 import operator
 import os
 import struct
+import threading
 
 import numpy as np
 
@@ -102,21 +103,18 @@ class Generator:
     [4053805790, 2173880614, 380293709]
     """
 
-    __slots__ = ("__weakref__", "_bits", "_seed", "spare")
+    __slots__ = ("__weakref__", "_bits", "_seed", "lock", "spare")
 
     def __init__(self):
         self._bits = np.random.MT19937(0)
+        #: Held by methods of several steps. Our own, because NumPy's is reentrant only since 2.3.
+        self.lock = threading.RLock()
         #: The second value of the last Box-Muller pair while nobody has taken it, else None.
         self.spare = None
         if _recipe == "modern":
             self.manual_seed(_UNSEEDED)
         else:
             self.seed()
-
-    @property
-    def lock(self):
-        """The bit generator's reentrant lock."""
-        return self._bits.lock
 
     def manual_seed(self, seed):
         """Start again from `seed`; returns the generator.

@@ -181,7 +181,7 @@ def _percentage(steps, description):
 
 
 def plot(path, months, passengers, values):
-    """Save a picture of the series and of `values`, forecasts of its last months; the ending of `path` chooses the format.
+    """Save a picture of the series and of `values`, forecasts of its last months; `path` ends in the format.
 
     Raises ImportError when matplotlib is not installed.
     """

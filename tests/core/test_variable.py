@@ -544,3 +544,17 @@ def test_values_at_the_engine_door():
     assert _core.array_of(v) is v.data.array
     with pytest.raises(TypeError, match="expected a Tensor or a Variable, got int"):
         _core.array_of(3)
+
+
+def test_grad_of_an_inner_variable_says_why_it_is_none():
+    x = Variable(torch.ones(2), requires_grad=True)
+    y = x * 2
+    y.sum().backward()
+    with pytest.warns(UserWarning, match=r"not a leaf \(it is the result of MulBackward0\).*retain_grad\(\)") as caught:
+        assert y.grad is None
+    assert caught[0].filename == __file__
+    z = x * 2
+    z.retain_grad()
+    assert z.grad is None, "kept, but there was no backward yet: nothing to explain"
+    z.sum().backward()
+    assert z.grad.data.tolist() == [1, 1]

@@ -40,7 +40,7 @@ def test_linear_and_its_derivatives(rng, dtype, lead, inputs, outputs):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("rows,depth,width", [(1, 1, 1), (5, 100, 200), (33, 7, 1), (64, 65, 66)])
+@pytest.mark.parametrize(("rows", "depth", "width"), [(1, 1, 1), (5, 100, 200), (33, 7, 1), (64, 65, 66)])
 def test_matmul_takes_transposes(rng, dtype, rows, depth, width):
     a, b = rng.normal(size=(rows, depth)).astype(dtype), rng.normal(size=(depth, width)).astype(dtype)
     wanted = a.astype(np.float64) @ b.astype(np.float64)
