@@ -35,11 +35,11 @@ NUMBER = r"(-?\d+\.?\d*(?:e-?\d+)?)"
 @check
 def linear_regression(out):
     # 40 points with noise 0.1 on a spread of 4: the slope is known to 0.014, the offset to 0.016
-    assert "LinearRegression(\n  (linear): Linear(in_features=1, out_features=1)\n)\n" in out
+    assert "Line(\n  (linear): Linear(in_features=1, out_features=1)\n)\n" in out
     slope, offset = re.search(f"^slope {NUMBER} offset {NUMBER}$", out, re.MULTILINE).groups()
     assert abs(float(slope) - 3) < 0.07
     assert abs(float(offset) + 1) < 0.08
-    losses = numbers(rf"^Epoch \[\d+/300\], Loss: {NUMBER}$", out)
+    losses = numbers(rf"^epoch \d+ of 300, loss {NUMBER}$", out)
     assert len(losses) == 3
     assert 0.003 < losses[-1] < 0.02  # the noise's variance is 0.01
     as_float, as_float32, in_list = out.splitlines()[-1].split()[1:]
@@ -77,8 +77,8 @@ def mlp_digits(out):
         "Sequential(\n  (fc1): Linear(in_features=7, out_features=32)\n  (relu1): ReLU()\n  (drop): Dropout(p=0.1)\n"
         "  (fc2): Linear(in_features=32, out_features=10)\n  (out): LogSoftmax()\n)\n"
     )
-    assert "Train Epoch: 1 [300/600 (50%)]\tLoss: " in out
-    accuracies = numbers(r"Accuracy: \d+/200 \((\d+)%\)", out)
+    assert "epoch 1: 300/600 (50%)\tloss " in out
+    accuracies = numbers(r"right \d+/200 \((\d+)%\)", out)
     assert len(accuracies) == 4
     assert accuracies[-1] >= 90  # segments differ by 1, the noise is 0.2
     assert "volatile True False\ntorch.Size([50, 7]) torch.Size([50]) <class 'torch.LongTensor'>\n" in out
@@ -89,7 +89,7 @@ def mlp_digits(out):
 
 @check
 def names_classifier(out):
-    assert out.startswith("torch.Size([5, 1, 57])\n")
+    assert out.startswith("torch.Size([4, 1, 27]) 1.0\n")
     assert numbers(f"^accuracy {NUMBER}$", out)[0] > 0.9  # the letters alone tell the languages apart
     first, last = re.search(f"^losses {NUMBER} to {NUMBER}$", out, re.MULTILINE).groups()
     assert abs(float(first) - math.log(3)) < 0.15  # begins by guessing among three
@@ -105,7 +105,7 @@ def char_gru(out):
     assert len(losses) == 4
     assert losses[-1] < 0.3  # 27 different characters: guessing is 3.3
     said = out.split("said: ")[1].rstrip("\n")
-    words = set("the quick brown fox jumps over the lazy dog.".split())
+    words = set("pack my box with five dozen liquor jugs.".split())
     assert sum(word in words for word in said.split()[:-1]) >= 6
 
 
@@ -122,17 +122,17 @@ def seq2seq_attention(out):
 
 @check
 def pos_tagger(out):
-    assert "torch.Size([5, 1, 3]) torch.Size([1, 1, 3])\n" in out
+    assert "torch.Size([5, 1, 4]) torch.Size([1, 1, 4]) True\n" in out
     before, after = re.findall(r"Variable containing:\n((?:.+\n){5})\[torch.FloatTensor of size 5x3\]\n", out)
     for scores in (before, after):
         for row in scores.splitlines():
             assert sum(math.exp(float(s)) for s in row.split()) == pytest.approx(1, abs=3e-4)
-    assert out.endswith("DET NN V DET NN\n['DET', 'NN', 'V', 'DET', 'NN']\n")
+    assert out.endswith("art noun verb art noun\n['art', 'noun', 'verb', 'art', 'noun']\n")
 
 
 @check
 def language_model(out):
-    perplexities = numbers(rf"valid ppl +{NUMBER}$", out)
+    perplexities = numbers(rf"perplexity +{NUMBER}$", out)
     assert len(perplexities) == 8
     assert perplexities[-1] < 1.5  # each of the 11 words follows from the one before
     words = "one two three four five six seven eight nine ten <eos>".split()
@@ -171,24 +171,25 @@ def own_functions(out):
     assert middle < first / 10
     assert last < middle
     assert (
-        "gradcheck True\ngrad_fn True True True\n"
+        "gradcheck True\ngradcheck True\ngrad_fn True True True\n"
         "Variable containing:\n   6\n  33\n 303\n[torch.FloatTensor of size 3]\n "
-        "[[3.0, 30.0, 300.0], [3.0, 3.0, 3.0]]\nsecond 12.0 12.0\n[1.0, 1.0]\n"
+        "[[3.0, 30.0, 300.0], [3.0, 3.0, 3.0]]\n"
+        "[('forward', (3, 1)), ('backward', (3, 1))]\nsecond 12.0 12.0\n[1.0, 1.0]\n"
     ) in out
 
 
 @check
 def vae(out):
-    losses = numbers(rf"^====> Epoch: \d+ Average loss: {NUMBER}$", out)
+    losses = numbers(rf"^Epoch: \d+ average loss: {NUMBER}$", out)
     assert losses[0] > 5  # 8 undecided pixels: 8 log 2 = 5.5
     assert math.log(2) * 0.9 < losses[-1] < 2  # one bit has to be told, whatever the network
-    assert "[torch.FloatTensor of size 2x8]\n\nrounded True\nsamples torch.Size([64, 8]) True\n" in out
+    assert "[torch.FloatTensor of size 2x8]\n\nrounded True\ndrawn torch.Size([64, 8]) True\n" in out
 
 
 @check
 def policy_gradient(out):
     assert numbers(f"^average {NUMBER}$", out)[0] > 0.6  # chance is a third
-    assert "Episode 0\tLast reward: " in out
+    assert "Episode 0\tAverage: 0.3" in out
     assert out.endswith("greedy torch.Size([3, 1]) True\n")
 
 
@@ -203,7 +204,7 @@ def save_and_load(out):
 @check
 def series_rnn(out):
     assert out.startswith(
-        "RNN(\n  (rnn): RNN(1, 32, batch_first=True)\n  (out): Linear(in_features=32, out_features=1)\n)\n"
+        "Follower(\n  (rnn): RNN(1, 32, batch_first=True)\n  (out): Linear(in_features=32, out_features=1)\n)\n"
     )
     first, last = re.search(f"^first {NUMBER} last {NUMBER}$", out, re.MULTILINE).groups()
     assert float(last) < 0.1 < float(first)  # a cosine's variance is 0.5
@@ -222,6 +223,35 @@ def embeddings(out):
     assert "the 8.0 torch.Size([1, 13])\n" in out
     assert numbers(f"^siamese {NUMBER}$", out)[0] < 0.05
     assert out.endswith("apart True torch.Size([16])\n")
+
+
+@check
+def lstm_crf(out):
+    assert out.startswith("FloatTensor 6\n")
+    first, last = re.search(f"^from {NUMBER} to {NUMBER}$", out, re.MULTILINE).groups()
+    assert 0 < float(last) < float(first) / 3  # the score of all paths is above that of one
+    assert "\ndry dry wet wet wet icy\nwet dry dry icy icy\n" in out
+    assert out.endswith("(Variable containing:\n 1\n[torch.FloatTensor of size 1]\n,)\n")
+
+
+@check
+def batched_seq2seq(out):
+    losses = numbers(rf"^\d+ {NUMBER} float$", out)
+    assert len(losses) == 5
+    assert abs(losses[0] - math.log(8)) < 0.4  # begins by guessing among 8 symbols
+    assert losses[-1] < 0.8
+    assert "torch.Size([12, 1, 4]) 1.000\n" in out
+    assert numbers(f"^right {NUMBER}$", out)[0] > 0.7  # guessing: a quarter, counting the ends
+    for kind in ("dot", "general", "concat"):
+        assert f"{kind} torch.Size([1, 1, 4]) 1.000\n" in out
+
+
+@check
+def q_learning(out):
+    length, count = re.search(rf"^last ten walks {NUMBER} (\d+)$", out, re.MULTILINE).groups()
+    assert 4 <= float(length) < 8  # four steps are the shortest way; at random it takes about 20
+    assert count == "40"
+    assert out.endswith("[1, 1, 1, 1]\n")
 
 
 @check
