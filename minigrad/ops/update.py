@@ -2,8 +2,8 @@
 
 Arrays in, nothing out: the parameter and the optimiser's state change where they are. The functions know neither
 Variables nor groups; `minigrad.optim` calls them once a parameter, by position. When training diverges, infinities and
-nans are values, without NumPy's warnings, as in the era. The formulas use operators and NumPy's functions, which hand CuPy arrays to CuPy, and the numbers among their arguments are Python
-floats, so that a float32 array stays float32.
+nans are values, without NumPy's warnings, as in the era. The formulas use operators and NumPy's functions, which hand
+CuPy arrays to CuPy, and the numbers among their arguments are Python floats, so that a float32 array stays float32.
 
 A large array is worked through in blocks that fit the processor's cache: the passes of a formula then read main memory
 once instead of once each, and a temporary is never larger than a block.
