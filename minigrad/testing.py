@@ -17,7 +17,7 @@ from minigrad._core import Variable, array_of
 from minigrad.autograd import grad
 
 
-def check_gradients(function, inputs, order=2, rng=None, eps=1e-6, rtol=2e-5, atol=2e-7, directions=2):
+def check_gradients(function, inputs, order=2, rng=None, eps=1e-6, rtol=1e-6, atol=1e-8, directions=2):
     """Compare the gradients of function(*inputs) with finite differences along random directions, up to `order`.
 
     function: takes Variables, returns a Variable or a tuple (outputs that do not require grad are ignored).

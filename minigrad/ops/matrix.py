@@ -8,6 +8,7 @@ import numpy as np
 from minigrad._core import Operation, Tensor
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
 from minigrad.ops.reduction import wide_type
+from minigrad.ops.elementwise import quiet
 from minigrad.ops.shape import broadcast_to, size_of
 from minigrad.ops.table import ALL, S, T, row
 
@@ -76,6 +77,7 @@ def triu(input, k=0):
     return upper(input, k)
 
 
+@quiet
 def _trace(x):
     refuse_dims("trace", (x, 2))
     return np.trace(x, dtype=wide_type(x)).astype(x.dtype).reshape(1)
