@@ -54,6 +54,7 @@ def _torch_distance(torch, x1, x2, p=2, eps=1e-6):
 
 
 _ROWS, _OTHERS = T(3, 4, distinct=True), T(3, 4, low=3, high=5)
+_ABOVE, _BELOW = T(3, 4, low=2.5, high=4.5), T(3, 4, low=-4, high=-2.5)
 row(
     "cosine_similarity", cosine_similarity,
     [S(_ROWS, _OTHERS), S(_ROWS, _OTHERS, 0), S(T(2, 3, 4), T(2, 3, 4), -1), S(T(3), T(3), 0)],
@@ -306,7 +307,8 @@ def _torch_triplet(torch, anchor, positive, negative, margin=1.0, p=2, eps=1e-6,
 
 row(
     "triplet_margin_loss", triplet_margin_loss,
-    [S(_ROWS, T(3, 4), T(3, 4)), S(_ROWS, T(3, 4), T(3, 4), 3.0, swap=True), S(_ROWS, T(3, 4), T(3, 4), p=3)],
+    # no two rows meet in any element: |x|^p has a kink at 0
+    [S(_ROWS, _ABOVE, _BELOW), S(_ROWS, _ABOVE, _BELOW, 3.0, swap=True), S(_ROWS, _ABOVE, _BELOW, p=3)],
     [(S(_ROWS, T(3, 5), T(3, 4)), AssertionError, "one size (N, D)"),
      (S(_ROWS, _ROWS, _ROWS, 0), AssertionError, "positive")],
     oracle=_torch_triplet, **FUNCTIONAL,

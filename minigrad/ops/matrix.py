@@ -6,9 +6,9 @@ The formulas are made of products and triangles, so every one can be differentia
 import numpy as np
 
 from minigrad._core import Operation, Tensor
+from minigrad.ops.elementwise import quiet
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
 from minigrad.ops.reduction import wide_type
-from minigrad.ops.elementwise import quiet
 from minigrad.ops.shape import broadcast_to, size_of
 from minigrad.ops.table import ALL, S, T, row
 

@@ -65,7 +65,7 @@ def _widened(forward):
             return forward(x, dim, *parameters)
         return forward(x.astype(wide_type(x), copy=False), None, *parameters).astype(x.dtype, copy=False)
 
-    return function
+    return quiet(function)
 
 
 def _whole(operation, input, *parameters):
