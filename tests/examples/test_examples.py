@@ -1,0 +1,157 @@
+"""Every example in a short mode: its figure against what it is compared with, Ctrl-C and what comes after, bad input."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minigrad
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """example(name): the program examples/name.py as a module."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module
+
+
+@pytest.fixture
+def out(tmp_path):
+    pytest.importorskip("matplotlib")
+    return tmp_path / "figure.png"
+
+
+def test_every_example_has_a_page_a_test_and_a_place_in_the_index():
+    names = {path.stem for path in EXAMPLES.glob("*.py")} - {"common"}
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    tested = Path(__file__).read_text(encoding="utf-8")
+    for name in names - {"airline"}:  # the tutorial is its page, and tests/docs has its tests
+        page = (ROOT / "docs" / "examples" / f"{name}.md").read_text(encoding="utf-8")
+        assert f"python examples/{name}.py" in page
+        assert f"](examples/{name}.md)" in index
+        assert f'example("{name}")' in tested
+
+
+def test_adding_problem_gated_cells_learn_what_the_plain_one_does_not(example, out, capsys):
+    argv = ["--length", "40", "--epochs", "8", "--out", str(out)]
+    errors = example("adding_problem").main(argv)
+    assert errors["RNN"] > 0.9 / 6  # no better than to say 1 each time
+    assert errors["GRU"] < 0.1 / 6
+    assert "knowing nothing     0.1667" in capsys.readouterr().out
+    assert out.read_bytes().startswith(PNG)
+
+
+def test_adding_problem_gradients_are_those_of_the_layer(example):
+    """The state at each step is what the layer's gradient with respect to its first state goes through."""
+    module, torch = example("adding_problem"), minigrad
+    for kind in module.KINDS:
+        torch.manual_seed(3)
+        task = module.TASKS["adding"]
+        network = module.Network(kind, task, 5)
+        rng = module.common.np.random.default_rng(3)
+        x, target = (torch.autograd.Variable(torch.from_numpy(a)) for a in task.batch(rng, 7, 1))
+        norms = network.gradients(x, target)
+        # The layer from its own state after step 3: the gradient to that start is the one of step 3.
+        state = network.layer(x[:3])[1]
+        parts = [torch.autograd.Variable(s.data, requires_grad=True) for s in (state if kind == "LSTM" else [state])]
+        output = network.layer(x[3:], tuple(parts) if kind == "LSTM" else parts[0])[0]
+        task.loss(network.head(output[-1]), target).backward()
+        assert norms[2] == pytest.approx(sum(float(p.grad.data.pow(2).sum()) for p in parts) ** 0.5, rel=1e-4)
+        assert len(norms) == 7
+
+
+def test_copy_problem_the_gru_recalls_the_symbols(example, out):
+    argv = ["--task", "copy", "--length", "6", "--epochs", "12", "--out", str(out)]
+    errors = example("adding_problem").main(argv)
+    assert errors["GRU"] < 0.5 * example("adding_problem").TASKS["copy"].baseline
+
+
+def start(*argv):
+    return subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "adding_problem.py"), *argv], cwd=ROOT, text=True, bufsize=1,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a program of its own only through its console")
+def test_ctrl_c_leaves_a_whole_checkpoint_and_the_same_command_ends_as_if_nothing_had_been(example, tmp_path, capsys):
+    common = example("common")
+    path = tmp_path / "state.pt"
+    argv = ["--length", "12", "--epochs", "15", "--out", str(tmp_path / "f.png"), "--checkpoint", str(path)]
+    program = start(*argv)
+    shown = ""
+    while " 3/15" not in shown and " 20 %" not in shown:
+        piece = program.stderr.read(1)
+        assert piece, f"ended before it could be interrupted: {shown}"
+        shown += piece
+    program.send_signal(signal.SIGINT)
+    said = program.communicate(timeout=30)[1]
+    assert program.returncode == 130
+    assert f"saved to {path}: the same command goes on from there." in said
+    assert "Traceback" not in said
+    state = minigrad.load(str(path))
+    done = len(state["history"])
+    assert 3 <= done < 15
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]  # no half-written file beside it
+
+    module = example("adding_problem")
+    assert common.train is module.common.train
+    resumed = module.main(argv)
+    assert len(minigrad.load(str(path))["history"]) == 15
+    assert minigrad.load(str(path))["history"][:done] == state["history"]
+    capsys.readouterr()
+    assert module.main(argv[:-2]) == resumed  # to the last bit: nothing was lost, nothing was seen twice
+
+
+def test_a_checkpoint_of_another_task_or_no_checkpoint_is_refused_in_one_line(example, tmp_path, capsys):
+    module, path = example("adding_problem"), tmp_path / "state.pt"
+    argv = ["--epochs", "1", "--length", "4", "--hidden", "3", "--out", str(tmp_path / "f.png"), "--checkpoint"]
+    module.main([*argv, str(path)])
+    capsys.readouterr()
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"not a checkpoint")
+    for more, said in (
+        ([str(path), "--hidden", "4"], "was made with --hidden 3, not 4; name another file"),
+        ([str(path), "--seed", "1"], "was made with --seed 0, not 1; name another file"),
+        ([str(broken)], "is not a checkpoint that this example can read; name another file"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            module.main([*argv, *more])
+        assert caught.value.code == 2
+        shown = capsys.readouterr().err
+        assert said in shown
+        assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--epochs", "0"], "expected a whole number of at least 1, got 0"),
+        (["--seed", "-1"], "--seed: expected a whole number of at least 0, got -1"),
+        (["--device", "tpu"], "invalid choice: 'tpu'"),
+        (["--out", "no/such/folder/x.png"], "--out: there is no folder"),
+        (["--checkpoint", "no/such/folder/x.pt"], "--checkpoint: there is no folder"),
+        (["--length", "1"], "--length: expected at least 2, got 1"),
+    ],
+)
+def test_bad_arguments_are_refused(example, argv, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        example("adding_problem").main(argv)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(minigrad.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_line(example, capsys):
+    with pytest.raises(SystemExit):
+        example("adding_problem").main(["--device", "cuda"])
+    assert "--device cuda: no GPU that minigrad can use was found" in capsys.readouterr().err.splitlines()[-1]
