@@ -1,6 +1,6 @@
 """Long memory: where a plain recurrent network fails and gated cells succeed, and the gradients that say why.
 
-    python examples/adding_problem.py [--task adding|copy] [--length 100] [--hidden 32] [--epochs 40] [--checkpoint PATH]
+    python examples/adding_problem.py [--task adding|copy] [--length 100] [--hidden 32] [--epochs 40] [--seed 0]
 
 The adding problem (Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation 9, 1997): each of the
 `length` steps shows a number of [0, 1] and a mark; two steps are marked, and after the last step the network says the
@@ -34,6 +34,7 @@ class Adding:
     """Sequences (length, batch, 2) of numbers and marks, and the sums (batch, 1) of the marked numbers."""
 
     inputs, outputs, unit, baseline = 2, 1, "mean squared error", 1 / 6
+    keeping = {"LSTM": 1}  # initial biases of the gates that keep the state
 
     def batch(self, rng, length, size):
         values, marks = rng.random((length, size), np.float32), np.zeros((length, size), np.float32)
@@ -53,6 +54,7 @@ class Copying:
     """One-hot sequences (length + 6, batch, 10): symbols, blanks, a signal, blanks; and the symbols (3 * batch)."""
 
     inputs, outputs, unit, baseline = SYMBOLS + 2, SYMBOLS, "nats a symbol", math.log(SYMBOLS)
+    keeping = {"LSTM": 4, "GRU": 4}
 
     def batch(self, rng, length, size):
         symbols = rng.integers(0, SYMBOLS, (COPIED, size))
@@ -85,8 +87,8 @@ class Network(nn.Module):
             nn.init.constant(self.layer.bias_hh_l0, 0)
         else:
             self.layer = getattr(nn, kind)(task.inputs, hidden_size)
-        if kind == "LSTM":  # a gate that starts open keeps what it holds
-            self.layer.bias_ih_l0.data[hidden_size : 2 * hidden_size] = 1
+        if kind in task.keeping:  # the second of the gates decides how much of the state is kept
+            self.layer.bias_ih_l0.data[hidden_size : 2 * hidden_size] = task.keeping[kind]
         self.head = nn.Linear(hidden_size, task.outputs)
 
     def forward(self, x):
@@ -131,10 +133,10 @@ def adding_to(squares):
 def main(argv=None):
     parser = common.parser(__doc__, epochs=40, out="adding-problem.png")
     parser.add_argument("--task", choices=list(TASKS), default="adding", help="what to remember")
-    parser.add_argument("--length", type=common.count, help="how long to remember (default: 100, copy 20)")
+    parser.add_argument("--length", type=common.count, help="how long to remember (default: 100, copy 40)")
     parser.add_argument("--hidden", type=common.count, default=32, help="hidden size of each network")
     options = common.parse(parser, argv)
-    options.length = options.length or {"adding": 100, "copy": 20}[options.task]
+    options.length = options.length or {"adding": 100, "copy": 40}[options.task]
     if options.length < 2:
         parser.error(f"--length: expected at least 2, got {options.length}")
     task = TASKS[options.task]
@@ -153,7 +155,7 @@ def main(argv=None):
     before = {kind: network.gradients(*few) for kind, network in networks.items()}
 
     def epoch(k):
-        losses = {kind: 0.0 for kind in KINDS}
+        losses = dict.fromkeys(KINDS, 0.0)
         for step in range(STEPS):
             x, target = variables(BATCH, 0, k, step)  # all networks see the same sequences
             for kind, network in networks.items():

@@ -1,4 +1,4 @@
-"""What the examples share: options, a training that can be interrupted and goes on, figures, lines that say what went wrong.
+"""What the examples share: options, a training that can be interrupted and goes on, figures, one-line errors.
 
 An example is a list of epochs. `train` runs them behind a progress bar; Ctrl-C lets the epoch that runs finish, saves
 everything to the file of --checkpoint, and the same command then goes on where it stopped. Because every epoch draws
@@ -7,6 +7,7 @@ was interrupted ends with exactly the numbers of one that was not.
 """
 
 import argparse
+import os
 import pickle
 import signal
 import sys
@@ -75,6 +76,7 @@ def train(parts, epoch, options, fixed=()):
     a checkpoint of other values is refused. Ctrl-C ends the program with status 130, after the epoch that runs.
     """
     settings = {name: getattr(options, name) for name in ("seed", *fixed)}
+    settings = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     history = _resumed(parts, options.checkpoint, settings, options.device)
     with _Interrupt() as interrupt:
         saved = time.monotonic()
@@ -111,6 +113,8 @@ class _Interrupt:
 
     def _note(self, number, frame):
         self.came = True
+        # Not print: it may be in the middle of a print that the signal came.
+        os.write(2, b"\nCtrl-C: this epoch is finished first; once more stops at once.\n")
         signal.signal(signal.SIGINT, self._before)
 
     def __exit__(self, *error):
