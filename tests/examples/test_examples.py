@@ -114,6 +114,24 @@ def test_char_model_refuses_a_text_that_it_cannot_read(example, tmp_path, capsys
         assert shown.count("\n") == 1
 
 
+def test_own_cells_are_proven_and_learn_to_tell_the_time(example, out, capsys):
+    errors = example("own_cell").main(["--length", "15", "--epochs", "6", "--out", str(out)])
+    for name in example("own_cell").LAYERS:
+        assert errors[name] < 0.5 * errors["the mean pause"], name
+    shown = capsys.readouterr().out
+    assert shown.startswith("Normalise: first and second derivative agree")
+    assert "Wrong: refused" in shown
+    assert "NormLSTMCell: both derivatives agree, by 3 inputs and 7 parameters" in shown
+    assert out.read_bytes().startswith(PNG)
+
+
+def test_own_cell_proof_finds_a_wrong_derivative(example, monkeypatch):
+    module = example("own_cell")
+    monkeypatch.setattr(module.Normalise, "backward", module.Wrong.backward)
+    with pytest.raises(RuntimeError, match="gradcheck"):
+        list(module.prove(module.np.random.default_rng(0)))
+
+
 def start(*argv):
     return subprocess.Popen(
         [sys.executable, str(EXAMPLES / "adding_problem.py"), *argv], cwd=ROOT, text=True, bufsize=1,
