@@ -1,5 +1,6 @@
 """Every example in a short mode: its metric against its baseline, Ctrl-C and going on, bad input."""
 
+import datetime
 import importlib
 import math
 import os
@@ -130,6 +131,31 @@ def test_own_cell_proof_finds_a_wrong_derivative(example, monkeypatch):
     monkeypatch.setattr(module.Normalise, "backward", module.Wrong.backward)
     with pytest.raises(RuntimeError, match="gradcheck"):
         list(module.prove(module.np.random.default_rng(0)))
+
+
+def test_attention_writes_dates_right_and_looks_where_they_stand(example, out, capsys):
+    right = example("attention").main(["--epochs", "5", "--out", str(out)])
+    assert right["the most frequent letters"] < 0.05
+    assert right["without"] + 0.1 < right["with attention"]
+    assert right["with attention"] > 0.9
+    assert "Dates written wholly right, of 500 new ones:" in capsys.readouterr().out
+    assert out.read_bytes().startswith(PNG)
+
+
+def test_attention_gives_no_weight_beyond_a_date_and_a_batch_changes_nothing(example):
+    module, torch = example("attention"), minigrad
+    options = module.common.parser("", 1, "f.png").parse_args([])
+    pairs = [(module.written(day, form), day.isoformat()) for day in [datetime.date(1987, 3, 5)] for form in (0, 5)]
+    assert pairs == [("Thursday, 5 March 1987", "1987-03-05"), ("5.3.1987", "1987-03-05")]
+    torch.manual_seed(0)
+    model = module.Translator(6)
+    read, lengths, write = module.tensors(pairs, options)
+    assert write.t().tolist() == [[1, 9, 8, 7, 10, 0, 3, 10, 0, 5]] * 2
+    scores, weights = model(torch.autograd.Variable(read), lengths)
+    assert weights.data[:, 1, 8:].abs().max() == 0
+    assert weights.data.sum(2).numpy() == pytest.approx(1, abs=1e-6)
+    alone = model(torch.autograd.Variable(read[:8, 1:].contiguous()), lengths[1:])[0]
+    assert scores.data.view(10, 2, -1)[:, 1].numpy() == pytest.approx(alone.data.numpy(), abs=1e-5)
 
 
 def start(*argv):
