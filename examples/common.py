@@ -20,6 +20,7 @@ import numpy as np
 import minigrad as torch
 from minigrad.tutorial.airline import progress_bar
 
+FORMATS = (".png", ".svg", ".pdf")
 SAVE_EVERY = 5.0  # seconds between two saves while training; Ctrl-C and the end save at once
 
 
@@ -51,6 +52,8 @@ def parse(made, argv):
         made.error(f"--seed: expected a whole number of at least 0, got {options.seed}")
     if options.device == "cuda" and not torch.cuda.is_available():
         made.error("--device cuda: no GPU that minigrad can use was found")
+    if options.out.suffix not in FORMATS:
+        made.error(f"--out: expected a name that ends in {', '.join(FORMATS)}, got {options.out}")
     for name in ("out", "checkpoint"):
         path = getattr(options, name)
         if path is not None and not path.resolve().parent.is_dir():

@@ -158,6 +158,31 @@ def test_attention_gives_no_weight_beyond_a_date_and_a_batch_changes_nothing(exa
     assert scores.data.view(10, 2, -1)[:, 1].numpy() == pytest.approx(alone.data.numpy(), abs=1e-5)
 
 
+def test_tagger_reading_both_ways_beats_the_usual_tag(example, out, tmp_path, capsys):
+    state = tmp_path / "state.pt"
+    argv = ["--epochs", "15", "--out", str(out), "--checkpoint", str(state)]
+    shares = example("tagger").main(argv)
+    (both, both_hard), (forwards, _), (usual, usual_hard) = shares.values()
+    assert usual < 0.8
+    assert both > usual + 0.1
+    assert both_hard > usual_hard + 0.25
+    assert both > forwards
+    assert "Tagged right, of 625 words" in capsys.readouterr().out
+    assert out.read_bytes().startswith(PNG)
+    assert example("tagger").main(argv) == shares  # nothing is left to train: the states of all networks came back
+
+
+def test_tagger_learns_from_no_sentence_that_it_is_asked_about(example):
+    module = example("tagger")
+    sentences = module.tagged_sentences()
+    tags = sorted({tag for sentence in sentences for _, tag in sentence})
+    folds = [module.Fold(sentences, k, tags) for k in range(module.FOLDS)]
+    assert sorted(s for fold in folds for s in fold.test) == sorted(sentences)
+    for fold in folds:
+        assert not [s for s in fold.test if s in fold.train]
+        assert set(fold.words) == {word for s in fold.train for word, _ in s}
+
+
 def start(*argv):
     return subprocess.Popen(
         [sys.executable, str(EXAMPLES / "adding_problem.py"), *argv], cwd=ROOT, text=True, bufsize=1,
@@ -223,6 +248,7 @@ def test_a_checkpoint_of_another_task_or_no_checkpoint_is_refused_in_one_line(ex
         (["--seed", "-1"], "--seed: expected a whole number of at least 0, got -1"),
         (["--device", "tpu"], "invalid choice: 'tpu'"),
         (["--out", "no/such/folder/x.png"], "--out: there is no folder"),
+        (["--out", "figure.doc"], "--out: expected a name that ends in .png, .svg, .pdf, got figure.doc"),
         (["--checkpoint", "no/such/folder/x.pt"], "--checkpoint: there is no folder"),
         (["--length", "1"], "--length: expected at least 2, got 1"),
     ],
