@@ -1,0 +1,283 @@
+"""Every example in a short mode: its metric against its baseline, Ctrl-C and going on, bad input."""
+
+import datetime
+import importlib
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minigrad
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """example(name): the program examples/name.py as a module."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module
+
+
+@pytest.fixture
+def out(tmp_path):
+    pytest.importorskip("matplotlib")
+    return tmp_path / "figure.png"
+
+
+def test_every_example_has_a_page_a_test_and_a_place_in_the_index():
+    names = {path.stem for path in EXAMPLES.glob("*.py")} - {"common"}
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    tested = Path(__file__).read_text(encoding="utf-8")
+    for name in names - {"airline"}:  # the tutorial is its page, and tests/docs has its tests
+        page = (ROOT / "docs" / "examples" / f"{name}.md").read_text(encoding="utf-8")
+        assert f"python examples/{name}.py" in page
+        assert f"](examples/{name}.md)" in index
+        assert f'example("{name}")' in tested
+
+
+def test_adding_problem_gated_cells_learn_what_the_plain_one_does_not(example, out, capsys):
+    argv = ["--length", "40", "--epochs", "8", "--out", str(out)]
+    errors = example("adding_problem").main(argv)
+    assert errors["RNN"] > 0.9 / 6  # no better than to say 1 each time
+    assert errors["GRU"] < 0.1 / 6
+    assert "knowing nothing     0.1667" in capsys.readouterr().out
+    assert out.read_bytes().startswith(PNG)
+
+
+def test_adding_problem_gradients_are_those_of_the_layer(example):
+    """The state at each step is what the layer's gradient with respect to its first state goes through."""
+    module, torch = example("adding_problem"), minigrad
+    for kind in module.KINDS:
+        torch.manual_seed(3)
+        task = module.TASKS["adding"]
+        network = module.Network(kind, task, 5)
+        rng = module.common.np.random.default_rng(3)
+        x, target = (torch.autograd.Variable(torch.from_numpy(a)) for a in task.batch(rng, 7, 1))
+        norms = network.gradients(x, target)
+        # The layer from its own state after step 3: the gradient to that start is the one of step 3.
+        state = network.layer(x[:3])[1]
+        parts = [torch.autograd.Variable(s.data, requires_grad=True) for s in (state if kind == "LSTM" else [state])]
+        output = network.layer(x[3:], tuple(parts) if kind == "LSTM" else parts[0])[0]
+        task.loss(network.head(output[-1]), target).backward()
+        assert norms[2] == pytest.approx(sum(float(p.grad.data.pow(2).sum()) for p in parts) ** 0.5, rel=1e-4)
+        assert len(norms) == 7
+
+
+def test_copy_problem_gated_cells_recall_the_symbols(example, out):
+    argv = ["--task", "copy", "--length", "6", "--epochs", "12", "--out", str(out)]
+    errors = example("adding_problem").main(argv)
+    baseline = example("adding_problem").TASKS["copy"].baseline
+    assert errors["LSTM"] < 0.1 * baseline
+    assert errors["GRU"] < 0.5 * baseline
+
+
+def test_char_model_remembers_further_than_any_ngram(example, out, tmp_path, capsys):
+    """Each line ends with the letter that it began with, nine characters before: out of reach for contexts of five."""
+    text, module = tmp_path / "lines.txt", example("char_model")
+    letters = module.np.random.default_rng(0).choice(list("abcdefgh"), 4000)
+    text.write_text("".join(f"{letter}........{letter}\n" for letter in letters), encoding="utf-8")
+    argv = ["--text", str(text), "--hidden", "48", "--epochs", "30", "--sample", "30", "--out", str(out)]
+    errors = module.main(argv)
+    # An ideal model pays 3 bits for the first letter of each line of 11 characters; one that forgets pays them twice.
+    assert min(value for name, value in errors.items() if name != "LSTM") > 5.9 / 11
+    assert 2.9 / 11 < errors["LSTM"] < 4.5 / 11
+    assert "Written at temperature 0.7" in capsys.readouterr().out
+    assert out.read_bytes().startswith(PNG)
+
+
+def test_char_model_ngrams_by_hand(example):
+    one, two = example("char_model").ngram_bits("aab", "ab", longest=2)
+    a, b = (2 + 2 / 2) / 5, (1 + 2 / 2) / 5
+    assert one == pytest.approx(-(math.log2(a) + math.log2(b)) / 2)
+    assert two == pytest.approx(-(math.log2(a) + math.log2((1 + 2 * b) / 4)) / 2)
+
+
+def test_char_model_refuses_a_text_that_it_cannot_read(example, tmp_path, capsys):
+    short, binary = tmp_path / "short.txt", tmp_path / "binary"
+    short.write_text("too little", encoding="utf-8")
+    binary.write_bytes(b"\xff\xfe\x00")
+    for path, said in (
+        (tmp_path / "none.txt", "cannot be read: No such file or directory"),
+        (binary, "cannot be read: it is not UTF-8 text"),
+        (short, "characters are needed, got 10"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            example("char_model").main(["--text", str(path), "--out", str(tmp_path / "f.png")])
+        shown = capsys.readouterr().err
+        assert caught.value.code == 2
+        assert said in shown
+        assert shown.count("\n") == 1
+
+
+def test_own_cells_are_proven_and_learn_to_tell_the_time(example, out, capsys):
+    errors = example("own_cell").main(["--length", "15", "--epochs", "6", "--out", str(out)])
+    for name in example("own_cell").LAYERS:
+        assert errors[name] < 0.5 * errors["the mean pause"], name
+    shown = capsys.readouterr().out
+    assert shown.startswith("Normalise: first and second derivative agree")
+    assert "Wrong: refused" in shown
+    assert "NormLSTMCell: both derivatives agree, by 3 inputs and 7 parameters" in shown
+    assert out.read_bytes().startswith(PNG)
+
+
+def test_own_cell_proof_finds_a_wrong_derivative(example, monkeypatch):
+    module = example("own_cell")
+    monkeypatch.setattr(module.Normalise, "backward", module.Wrong.backward)
+    with pytest.raises(RuntimeError, match="gradcheck"):
+        list(module.prove(module.np.random.default_rng(0)))
+
+
+def test_attention_writes_dates_right_and_looks_where_they_stand(example, out, capsys):
+    right = example("attention").main(["--epochs", "5", "--out", str(out)])
+    assert right["the most frequent letters"] < 0.05
+    assert right["without"] + 0.1 < right["with attention"]
+    assert right["with attention"] > 0.9
+    assert "Dates written wholly right, of 500 new ones:" in capsys.readouterr().out
+    assert out.read_bytes().startswith(PNG)
+
+
+def test_attention_gives_no_weight_beyond_a_date_and_a_batch_changes_nothing(example):
+    module, torch = example("attention"), minigrad
+    options = module.common.parser("", 1, "f.png").parse_args([])
+    pairs = [(module.written(day, form), day.isoformat()) for day in [datetime.date(1987, 3, 5)] for form in (0, 5)]
+    assert pairs == [("Thursday, 5 March 1987", "1987-03-05"), ("5.3.1987", "1987-03-05")]
+    torch.manual_seed(0)
+    model = module.Translator(6)
+    read, lengths, write = module.tensors(pairs, options)
+    assert write.t().tolist() == [[1, 9, 8, 7, 10, 0, 3, 10, 0, 5]] * 2
+    scores, weights = model(torch.autograd.Variable(read), lengths)
+    assert weights.data[:, 1, 8:].abs().max() == 0
+    assert weights.data.sum(2).numpy() == pytest.approx(1, abs=1e-6)
+    alone = model(torch.autograd.Variable(read[:8, 1:].contiguous()), lengths[1:])[0]
+    assert scores.data.view(10, 2, -1)[:, 1].numpy() == pytest.approx(alone.data.numpy(), abs=1e-5)
+
+
+def test_tagger_reading_both_ways_beats_the_usual_tag(example, out, tmp_path, capsys):
+    state = tmp_path / "state.pt"
+    argv = ["--epochs", "15", "--out", str(out), "--checkpoint", str(state)]
+    shares = example("tagger").main(argv)
+    (both, both_hard), (forwards, _), (usual, usual_hard) = shares.values()
+    assert usual < 0.8
+    assert both > usual + 0.1
+    assert both_hard > usual_hard + 0.25
+    assert both > forwards
+    assert "Tagged right, of 625 words" in capsys.readouterr().out
+    assert out.read_bytes().startswith(PNG)
+    assert example("tagger").main(argv) == shares  # nothing is left to train: the states of all networks came back
+
+
+def test_tagger_learns_from_no_sentence_that_it_is_asked_about(example):
+    module = example("tagger")
+    sentences = module.tagged_sentences()
+    tags = sorted({tag for sentence in sentences for _, tag in sentence})
+    folds = [module.Fold(sentences, k, tags) for k in range(module.FOLDS)]
+    assert sorted(s for fold in folds for s in fold.test) == sorted(sentences)
+    for fold in folds:
+        assert not [s for s in fold.test if s in fold.train]
+        assert set(fold.words) == {word for s in fold.train for word, _ in s}
+
+
+def start(*argv):
+    return subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "adding_problem.py"), *argv], cwd=ROOT, text=True, bufsize=1,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a program of its own only through its console")
+def test_ctrl_c_leaves_a_whole_checkpoint_and_the_same_command_ends_as_if_nothing_had_been(example, tmp_path, capsys):
+    common = example("common")
+    path = tmp_path / "state.pt"
+    argv = ["--length", "12", "--epochs", "40", "--out", str(tmp_path / "f.png"), "--checkpoint", str(path)]
+    program = start(*argv)
+    shown = ""
+    while not re.search(r" [1-9]\d*/40| [1-9]\d? %", shown):
+        piece = program.stderr.read(1)
+        assert piece, f"ended before it could be interrupted: {shown}"
+        shown += piece
+    program.send_signal(signal.SIGINT)
+    said = program.communicate(timeout=30)[1]
+    assert program.returncode == 130
+    assert f"saved to {path}: the same command goes on from there." in said
+    assert "Traceback" not in said
+    state = minigrad.load(str(path))
+    done = len(state["history"])
+    assert 1 <= done < 40
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]  # no half-written file beside it
+
+    module = example("adding_problem")
+    assert common.train is module.common.train
+    resumed = module.main(argv)
+    assert len(minigrad.load(str(path))["history"]) == 40
+    assert minigrad.load(str(path))["history"][:done] == state["history"]
+    capsys.readouterr()
+    assert module.main(argv[:-2]) == resumed  # to the last bit: nothing was lost, nothing was seen twice
+
+
+def test_a_checkpoint_of_another_task_or_no_checkpoint_is_refused_in_one_line(example, tmp_path, capsys):
+    module, path = example("adding_problem"), tmp_path / "state.pt"
+    argv = ["--epochs", "1", "--length", "4", "--hidden", "3", "--out", str(tmp_path / "f.png"), "--checkpoint"]
+    module.main([*argv, str(path)])
+    capsys.readouterr()
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"not a checkpoint")
+    for more, said in (
+        ([str(path), "--hidden", "4"], "was made with --hidden 3, not 4; name another file"),
+        ([str(path), "--seed", "1"], "was made with --seed 0, not 1; name another file"),
+        ([str(broken)], "is not a checkpoint that this example can read; name another file"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            module.main([*argv, *more])
+        assert caught.value.code == 2
+        shown = capsys.readouterr().err
+        assert said in shown
+        assert shown.count("\n") == 1
+
+
+def test_without_matplotlib_and_tqdm_an_example_still_trains_and_says_what_to_install(
+    example, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    out = tmp_path / "figure.png"
+    shares = example("tagger").main(["--epochs", "2", "--out", str(out)])
+    shown = capsys.readouterr()
+    assert 'pip install "minigrad-rnn[examples]"' in shown.err
+    assert "training: 100 %" in shown.err
+    assert len(shares) == 3
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--epochs", "0"], "expected a whole number of at least 1, got 0"),
+        (["--seed", "-1"], "--seed: expected a whole number of at least 0, got -1"),
+        (["--device", "tpu"], "invalid choice: 'tpu'"),
+        (["--out", "no/such/folder/x.png"], "--out: there is no folder"),
+        (["--out", "figure.doc"], "--out: expected a name that ends in .png, .svg, .pdf, got figure.doc"),
+        (["--checkpoint", "no/such/folder/x.pt"], "--checkpoint: there is no folder"),
+        (["--length", "1"], "--length: expected at least 2, got 1"),
+    ],
+)
+def test_bad_arguments_are_refused(example, argv, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        example("adding_problem").main(argv)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(minigrad.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_line(example, capsys):
+    with pytest.raises(SystemExit):
+        example("adding_problem").main(["--device", "cuda"])
+    assert "--device cuda: no GPU that minigrad can use was found" in capsys.readouterr().err.splitlines()[-1]
