@@ -14,8 +14,12 @@ import os
 cimport numpy as cnp
 
 from minigrad.kernels._recurrent cimport product
+from minigrad.kernels.arrays cimport same_shape, type_of
 
 cnp.import_array()
+
+
+ctypedef cnp.ndarray array
 
 
 cdef extern from *:
@@ -40,7 +44,6 @@ cdef extern from *:
 
 
 cdef const mg_dense_pair *table = NULL
-ctypedef cnp.ndarray array
 
 
 def use_instruction_set(str name):
@@ -55,30 +58,8 @@ def use_instruction_set(str name):
 use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
 
 
-cdef inline int type_of(object value) noexcept:
-    """0 or 1 for a plain, contiguous array of float32 or float64, else -1."""
-    if not cnp.PyArray_CheckExact(value):
-        return -1
-    cdef int typenum = cnp.PyArray_TYPE(<array>value)
-    if (typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64) or cnp.PyArray_NDIM(<array>value) == 0:
-        return -1
-    if not cnp.PyArray_ISCARRAY_RO(<array>value):
-        return -1
-    return typenum == cnp.NPY_FLOAT64
-
-
 cdef inline bint writeable(object value, int type) noexcept:
     return type_of(value) == type and cnp.PyArray_ISWRITEABLE(<array>value)
-
-
-cdef inline bint same_shape(array a, array b) noexcept:
-    cdef int i, n = cnp.PyArray_NDIM(a)
-    if cnp.PyArray_NDIM(b) != n:
-        return False
-    for i in range(n):
-        if cnp.PyArray_DIMS(a)[i] != cnp.PyArray_DIMS(b)[i]:
-            return False
-    return True
 
 
 cdef object with_rows_of(array out, array x, long width):

@@ -16,7 +16,12 @@ import numpy as np
 
 cimport numpy as cnp
 
+from minigrad.kernels.arrays cimport same_shape, type_of
+
 cnp.import_array()
+
+
+ctypedef cnp.ndarray array
 
 
 cdef extern from *:
@@ -70,23 +75,9 @@ def use_instruction_set(str name):
 
 use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
 
-ctypedef cnp.ndarray array
-cdef type ndarray = np.ndarray
 
 # Above this many elements the loop is worth letting other threads run.
 cdef long RELEASE_ABOVE = 32768
-
-
-cdef inline int type_of(object value) noexcept:
-    """0 or 1 for a plain, well-laid-out array of float32 or float64, else -1. Scalars in an array are left to NumPy."""
-    if type(value) is not ndarray:
-        return -1
-    cdef int typenum = cnp.PyArray_TYPE(<array>value)
-    if (typenum != cnp.NPY_FLOAT32 and typenum != cnp.NPY_FLOAT64) or cnp.PyArray_NDIM(<array>value) == 0:
-        return -1
-    if not cnp.PyArray_ISCARRAY_RO(<array>value):
-        return -1
-    return typenum == cnp.NPY_FLOAT64
 
 
 cdef inline bint number(object value, double *out) noexcept:
@@ -100,16 +91,6 @@ cdef inline bint number(object value, double *out) noexcept:
         out[0] = <double>whole
         return True
     return False
-
-
-cdef inline bint same_shape(array a, array b) noexcept:
-    cdef int i, n = cnp.PyArray_NDIM(a)
-    if cnp.PyArray_NDIM(b) != n:
-        return False
-    for i in range(n):
-        if cnp.PyArray_DIMS(a)[i] != cnp.PyArray_DIMS(b)[i]:
-            return False
-    return True
 
 
 cdef inline void run(mg_binary_loop *loop, array out, const void *a, const void *b, int operands) noexcept:
