@@ -32,7 +32,25 @@ def _positive(layer, **sizes):
             raise ValueError(f"{layer}: {name} must be at least 1, got {size}")
 
 
-class Linear(Module):
+class _Affine(Module):
+    """What the layers with a weight and a bias share: both uniform(-1/sqrt(n), 1/sqrt(n)), n = weight.size(1)."""
+
+    def _add_bias(self, bias):
+        if bias:
+            self.bias = empty(self.out_features)
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw weight, then bias, anew."""
+        bound = 1.0 / math.sqrt(self.weight.size(1))
+        self.weight.data.uniform_(-bound, bound)
+        if self.bias is not None:
+            self.bias.data.uniform_(-bound, bound)
+
+
+class Linear(_Affine):
     """Linear(in_features, out_features, bias=True): y = x W^T + b.
 
     Input: (*, in_features), output: (*, out_features). `weight` W: out_features x in_features, `bias` b: out_features
@@ -50,18 +68,7 @@ class Linear(Module):
         _positive("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = empty(out_features, in_features)
-        if bias:
-            self.bias = empty(out_features)
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Draw weight, then bias, anew."""
-        bound = 1.0 / math.sqrt(self.weight.size(1))
-        self.weight.data.uniform_(-bound, bound)
-        if self.bias is not None:
-            self.bias.data.uniform_(-bound, bound)
+        self._add_bias(bias)
 
     def forward(self, input):
         try:
@@ -78,7 +85,7 @@ class Linear(Module):
         return f"{type(self).__name__}(in_features={self.in_features}, out_features={self.out_features})"
 
 
-class Bilinear(Module):
+class Bilinear(_Affine):
     """Bilinear(in1_features, in2_features, out_features, bias=True): y_k = x1^T W_k x2 + b_k.
 
     Inputs: N x in1_features and N x in2_features, output: N x out_features. `weight` W: out x in1 x in2, `bias` b: out;
@@ -90,18 +97,7 @@ class Bilinear(Module):
         _positive("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = empty(out_features, in1_features, in2_features)
-        if bias:
-            self.bias = empty(out_features)
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Draw weight, then bias, anew."""
-        bound = 1.0 / math.sqrt(self.weight.size(1))
-        self.weight.data.uniform_(-bound, bound)
-        if self.bias is not None:
-            self.bias.data.uniform_(-bound, bound)
+        self._add_bias(bias)
 
     def forward(self, input1, input2):
         return F.bilinear(input1, input2, self.weight, self.bias)

@@ -4,7 +4,6 @@ A Tensor holds its array in `.array` and never records history. What a type can 
 the table of operations (`minigrad.ops.table`) and from `minigrad.tensor.methods`, on Tensors and Variables alike.
 """
 
-import operator
 
 import numpy as np
 
@@ -156,9 +155,6 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
 
     def __copy__(self):
         return _core.tensor_from_array(self.array[...])
-
-    def __ipow__(self, other):
-        return _core.call_in_place("pow", operator.pow, self, (other,), {})
 
     # Variables have none of these in-place operators; there Python makes `x %= y` of `x = x % y`.
     def __imod__(self, other):
