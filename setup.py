@@ -70,6 +70,12 @@ NUMPY_HEX_VERSION = "0x{:02x}{:02x}{:02x}00".format(*map(int, re.findall(r"\d+",
 EXTENSIONS = [
     Extension("minigrad._build", ["minigrad/_build.pyx"], define_macros=[("MG_NUMPY_HEX_VERSION", NUMPY_HEX_VERSION)]),
     Extension("minigrad._core", ["minigrad/_core.pyx"]),
+    Extension(
+        "minigrad.kernels._memory",
+        ["minigrad/kernels/_memory.pyx"],
+        include_dirs=["minigrad/kernels"],
+        depends=["minigrad/kernels/blocks.h"],
+    ),
     *map(kernel, KERNELS),
 ]
 

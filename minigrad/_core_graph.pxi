@@ -1,5 +1,6 @@
 # Part of the engine (_core.pyx): the nodes that a call records, what they save, and how they are let go.
 
+from cpython.list cimport PyList_GET_SIZE
 from cpython.ref cimport Py_INCREF, Py_REFCNT
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 
@@ -7,7 +8,11 @@ import weakref
 
 
 cdef long long recorded = 0      # sequence number of the latest node
-cdef list dropped = []           # what deallocated nodes held, until the outermost deallocation lets go of it
+# What deallocated nodes held, until the outermost deallocation lets go of it. It never gets shorter than at the start, so
+# that a list that grows and shrinks by one all the time keeps its memory.
+cdef enum:
+    KEPT_PLACES = 16
+cdef list dropped = [None] * KEPT_PLACES
 cdef bint dropping = False
 
 
@@ -196,7 +201,7 @@ cdef int drain() except -1:
     global dropping
     if not dropping:
         dropping = True
-        while dropped:
+        while PyList_GET_SIZE(dropped) > KEPT_PLACES:
             dropped.pop()
         dropping = False
     return 0

@@ -16,6 +16,7 @@ import numpy as np
 
 cimport numpy as cnp
 
+from minigrad.kernels._memory cimport empty
 from minigrad.kernels.arrays cimport same_shape, type_of
 
 cnp.import_array()
@@ -112,23 +113,17 @@ cdef inline array fast(int function, object a, object b):
     if left >= 0 and left == right:
         if not same_shape(<array>a, <array>b):
             return None
-        out = cnp.PyArray_EMPTY(
-            cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a), 0
-        )
+        out = empty(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a))
         run(table.binary[left][function], out, cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b), MG_BOTH_ARRAYS)
         return out
     if left >= 0 and number(b, &wide):
-        out = cnp.PyArray_EMPTY(
-            cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a), 0
-        )
+        out = empty(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a))
         narrow = <float>wide
         run(table.binary[left][function], out, cnp.PyArray_DATA(<array>a),
             <void *>&narrow if left == 0 else <void *>&wide, MG_RIGHT_NUMBER)
         return out
     if right >= 0 and number(a, &wide):
-        out = cnp.PyArray_EMPTY(
-            cnp.PyArray_NDIM(<array>b), cnp.PyArray_DIMS(<array>b), cnp.PyArray_TYPE(<array>b), 0
-        )
+        out = empty(cnp.PyArray_NDIM(<array>b), cnp.PyArray_DIMS(<array>b), cnp.PyArray_TYPE(<array>b))
         narrow = <float>wide
         run(table.binary[right][function], out, <void *>&narrow if right == 0 else <void *>&wide,
             cnp.PyArray_DATA(<array>b), MG_LEFT_NUMBER)
@@ -144,7 +139,7 @@ cdef inline array fast_unary(int function, object a):
     cdef const void *data
     if kind < 0:
         return None
-    out = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a), 0)
+    out = empty(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a))
     n = cnp.PyArray_SIZE(out)
     to = cnp.PyArray_DATA(out)
     data = cnp.PyArray_DATA(<array>a)

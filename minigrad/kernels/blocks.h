@@ -1,9 +1,10 @@
-/* Memory that the recurrent kernels give back to themselves.
+/* Memory that the kernels give back to themselves.
  *
  * glibc returns every block above some hundred KiB to the system when it is freed, and the page faults of a fresh one
  * cost more than many a kernel's arithmetic. So blocks given back are kept for the next call, up to MG_KEPT_BYTES in all;
- * beyond that the ones that have lain longest are freed. Small blocks are left to malloc. Not thread-safe: take and give
- * with the interpreter's lock held.
+ * beyond that the ones that have lain longest are freed. Blocks of 1 to 64 KiB, which malloc splits and merges over and
+ * over, are kept in bins of one size each; still smaller ones are left to malloc, which is good at them. Not thread-safe:
+ * take and give with the interpreter's lock held.
  */
 #ifndef MG_BLOCKS_H
 #define MG_BLOCKS_H
@@ -14,13 +15,23 @@
 #define MG_KEPT_BYTES ((size_t)64 << 20)
 #define MG_KEPT_BLOCKS 32
 #define MG_SMALL_BLOCK ((size_t)64 << 10)
+#define MG_LEFT_TO_MALLOC ((size_t)1 << 10)
+#define MG_BIN_STEP ((size_t)1 << 10)
+#define MG_BINS (MG_SMALL_BLOCK / MG_BIN_STEP)
+#define MG_BIN_BYTES ((size_t)256 << 10) /* kept in one bin at most */
 #define MG_BLOCK_ALIGNMENT 64
 
 /* Lies before the memory it describes. */
-typedef struct {
+typedef struct mg_block {
     size_t bytes;
     void *start;
+    struct mg_block *next; /* in its bin */
 } mg_block;
+
+static struct {
+    mg_block *first;
+    size_t bytes;
+} mg_bins[MG_BINS];
 
 static struct {
     mg_block *blocks[MG_KEPT_BLOCKS]; /* the one given back last is last */
@@ -42,6 +53,16 @@ static mg_block *mg_unkeep(int index)
 static void *mg_take(size_t bytes)
 {
     int best = -1;
+    if (bytes >= MG_LEFT_TO_MALLOC && bytes <= MG_SMALL_BLOCK) {
+        size_t bin = (bytes - 1) / MG_BIN_STEP;
+        mg_block *block = mg_bins[bin].first;
+        bytes = (bin + 1) * MG_BIN_STEP;
+        if (block) {
+            mg_bins[bin].first = block->next;
+            mg_bins[bin].bytes -= bytes;
+            return block + 1;
+        }
+    }
     for (int i = mg_kept.count - 1; bytes > MG_SMALL_BLOCK && i >= 0; i--) {
         size_t size = mg_kept.blocks[i]->bytes;
         if (size >= bytes && size - bytes <= size / 8 && (best < 0 || size < mg_kept.blocks[best]->bytes))
@@ -61,12 +82,27 @@ static void *mg_take(size_t bytes)
     return block + 1;
 }
 
+/* How many bytes there are at what mg_take returned. */
+static inline size_t mg_room(const void *memory)
+{
+    return ((const mg_block *)memory - 1)->bytes;
+}
+
 /* Gives back what mg_take returned; NULL is ignored. */
 static void mg_give(void *memory)
 {
     mg_block *block = (mg_block *)memory - 1;
     if (memory == NULL)
         return;
+    if (block->bytes >= MG_LEFT_TO_MALLOC && block->bytes <= MG_SMALL_BLOCK) {
+        size_t bin = (block->bytes - 1) / MG_BIN_STEP;
+        if (mg_bins[bin].bytes < MG_BIN_BYTES) {
+            block->next = mg_bins[bin].first;
+            mg_bins[bin].first = block;
+            mg_bins[bin].bytes += block->bytes;
+            return;
+        }
+    }
     if (block->bytes <= MG_SMALL_BLOCK || block->bytes > MG_KEPT_BYTES) {
         free(block->start);
         return;
