@@ -47,6 +47,7 @@ cdef class Operation:
     cdef readonly long constant_outputs
     cdef readonly object rescue        # None, or called when `forward` refuses its arguments: mends or explains
     cdef long _differentiable          # arguments that have a formula
+    cdef long _passes                  # arguments whose gradient is that of the output as it is
     cdef int _slot_count               # what a node may save:
     cdef int _slot_kind[24]            # VALUE, SIZE, ...
     cdef int _slot_index[24]           # of which argument, parameter or result

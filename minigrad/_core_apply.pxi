@@ -8,6 +8,9 @@ cdef enum:
     MOST_SLOTS = 24
 
 
+pass_on = eval("lambda g: g")    # a plain Python function: one compiled here would have no bytecode
+
+
 cdef class Operation:
     """Operation(name, forward, arguments, parameters="", **options): one forward and its derivatives.
 
@@ -73,6 +76,9 @@ cdef class Operation:
             self._formulas = tuple(
                 (self.formulas[a], needed(self.formulas[a], 1 << i)) if a in self.formulas else None
                 for i, a in enumerate(self.arguments))
+            # `lambda g: g`, the commonest formula, needs no call.
+            self._passes = sum(1 << i for i, a in enumerate(self.arguments)
+                               if a in self.formulas and self.formulas[a].__code__.co_code == pass_on.__code__.co_code)
         if len(slots) > MOST_SLOTS:
             raise TypeError(f"operation {self.name}: its formulas name {len(slots)} values, {MOST_SLOTS} at most")
         for (kind, index), (number, used) in slots.items():

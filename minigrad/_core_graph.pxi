@@ -8,8 +8,8 @@ import weakref
 
 
 cdef long long recorded = 0      # sequence number of the latest node
-# What deallocated nodes held, until the outermost deallocation lets go of it. It never gets shorter than at the start, so
-# that a list that grows and shrinks by one all the time keeps its memory.
+# What deallocated nodes held, until the outermost deallocation lets go of it. It never gets shorter than at the start,
+# so that a list that grows and shrinks by one all the time keeps its memory.
 cdef enum:
     KEPT_PLACES = 16
 cdef list dropped = [None] * KEPT_PLACES
@@ -333,7 +333,9 @@ cdef class OperationNode(Node):
         else:
             result = [None] * n
             for i in range(n):
-                if needs >> i & 1:
+                if needs & operation._passes & 1 << i:
+                    result[i] = grads
+                elif needs >> i & 1:
                     formula = <tuple> PyTuple_GET_ITEM(operation._formulas, i)
                     slots = <tuple> PyTuple_GET_ITEM(formula, 1)
                     argv[0] = <PyObject*> grads

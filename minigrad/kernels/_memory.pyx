@@ -72,7 +72,7 @@ cdef cnp.ndarray from_store(int dimensions, cnp.npy_intp *shape, int typenum, si
         raise MemoryError(f"no memory for a result of {bytes} bytes")
     try:
         array = cnp.PyArray_SimpleNewFromData(dimensions, shape, typenum, memory)
-    except:
+    except BaseException:
         mg_give(memory)
         raise
     Py_INCREF(handler)
