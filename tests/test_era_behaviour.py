@@ -86,6 +86,30 @@ def test_assignment_takes_equal_counts():
     assert y.tolist() == [[1, 2, 3], [0, 0, 0]]
 
 
+def test_a_variable_takes_tensors_by_assignment():
+    # the padded batch of many a tutorial: a Variable of zeros, filled row by row from LongTensors
+    batch = Variable(torch.zeros(2, 3)).long()
+    for row, letters in enumerate([[5, 6, 7], [8, 9]]):
+        batch[row, : len(letters)] = torch.LongTensor(letters)
+    assert batch.data.tolist() == [[5, 6, 7], [8, 9, 0]]
+    w = Variable(torch.ones(2, 2), requires_grad=True)
+    y = w * 2
+    y[0] = torch.FloatTensor([3, 4])
+    y.sum().backward()
+    assert y.data.tolist() == [[3, 4], [2, 2]]
+    assert w.grad.data.tolist() == [[0, 0], [2, 2]]
+    with pytest.raises(TypeError, match=r"x\[\.\.\.\] = value: a Tensor and a Variable do not mix"):
+        torch.zeros(2)[:] = Variable(torch.ones(2))
+
+
+def test_what_a_reduction_no_longer_keeps_is_explained():
+    with pytest.raises(IndexError, match=r"2 indices, but x has 1 dimensions .*keepdim=True"):
+        torch.rand(3, 4).max(1)[1][0, 0]
+    with pytest.raises(RuntimeError, match="same number of elements") as caught:
+        torch.nn.MSELoss()(Variable(torch.rand(4, 1)), Variable(torch.rand(4, 4)))
+    assert caught.value.__suppress_context__
+
+
 def test_a_loss_over_one_output_takes_a_target_of_one():
     output = Variable(torch.Tensor([[0.5]]))
     with pytest.warns(UserWarning, match="size"):
