@@ -268,9 +268,14 @@ cdef inline object in_order(Operation operation, tuple arrays, object array):
 
 
 cdef object computed_in_order(tuple arrays, object array):
+    cdef bint follows = False
     for a in arrays:
-        if cnp.PyArray_Check(a) and np.may_share_memory(a, array):  # an operand that was handed on as it is
-            return array
+        if cnp.PyArray_Check(a) and not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> a):
+            if np.may_share_memory(a, array):  # an operand that was handed on as it is
+                return array
+            follows = True
+    if not follows:  # chosen by the operation: what LAPACK computes is column-major, as it was in the era
+        return array
     return cnp.PyArray_NewCopy(<cnp.ndarray> array, cnp.NPY_CORDER)
 
 
