@@ -2,8 +2,7 @@
 
 A finder at the front of `sys.meta_path` answers `torch` and `torch.x.y` with the very modules `minigrad` and
 `minigrad.x.y`: one module under two names, so that `torch.nn.Linear is minigrad.nn.Linear`. Packages that need a real
-PyTorch below them (`torchvision`, `torchtext` ...) are refused with a line that says why, before an installed copy of
-them can bring a real PyTorch in.
+PyTorch below them (`torchvision`, `torchtext` ...) are answered by stand-ins, see `minigrad.torch_companions`.
 """
 
 import importlib
@@ -12,7 +11,7 @@ import importlib.machinery
 import importlib.util
 import sys
 
-from minigrad import _core
+from minigrad import _core, torch_companions
 from minigrad._version import __version__
 from minigrad.utils import missing
 
@@ -22,16 +21,6 @@ _PACKAGE = __package__  # "minigrad"
 _MODULES = {"autograd", "backends", "cuda", "multiprocessing", "nn", "optim", "random", "serialization", "utils"}
 _MODULES |= {"storage", "tensor", "functional", "distributions"}
 _ELSEWHERE = {"random": "tensor.random", "storage": "tensor.storage", "functional": ""}
-
-_COMPANIONS = {
-    "torchvision": "images are out of minigrad's scope; for digits and the like, read the arrays with NumPy and wrap "
-    "them in torch.utils.data.TensorDataset",
-    "torchtext": "read the text with Python's own open() and make index tensors with torch.LongTensor",
-    "torchaudio": "read the samples with the standard library's wave module or SciPy, and use torch.from_numpy",
-    "torch_xla": "minigrad computes on the CPU",
-    "ignite": "write the training loop out",
-    "pytorch_lightning": "write the training loop out",
-}
 
 API_VERSION = (
     f"0.3.0+minigrad.{__version__}"  # what `torch.__version__` is: scripts compare it with versions of the API
@@ -55,14 +44,8 @@ class _Loader(importlib.abc.Loader):
 class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
         top, _, rest = fullname.partition(".")
-        if top in _COMPANIONS:
-            raise ModuleNotFoundError(
-                f"{top} is a companion of PyTorch, which minigrad answers for here, and needs the real one: "
-                f"{_COMPANIONS[top]}",
-                name=fullname,
-            )
         if top != "torch":
-            return None
+            return torch_companions.find_spec(fullname)
         module = _module(rest)
         if module is None:
             raise ModuleNotFoundError(
@@ -117,6 +100,7 @@ def _give_back():
     sys.meta_path.remove(_finder)
     for name in [n for n in sys.modules if n == "torch" or n.startswith("torch.")]:
         del sys.modules[name]
+    torch_companions.forget()
     _core.package = _saved.pop("package")
     sys.modules[_PACKAGE].__version__ = _saved.pop("version")
 

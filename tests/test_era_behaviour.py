@@ -86,6 +86,30 @@ def test_assignment_takes_equal_counts():
     assert y.tolist() == [[1, 2, 3], [0, 0, 0]]
 
 
+def test_a_variable_takes_tensors_by_assignment():
+    # the padded batch of many a tutorial: a Variable of zeros, filled row by row from LongTensors
+    batch = Variable(torch.zeros(2, 3)).long()
+    for row, letters in enumerate([[5, 6, 7], [8, 9]]):
+        batch[row, : len(letters)] = torch.LongTensor(letters)
+    assert batch.data.tolist() == [[5, 6, 7], [8, 9, 0]]
+    w = Variable(torch.ones(2, 2), requires_grad=True)
+    y = w * 2
+    y[0] = torch.FloatTensor([3, 4])
+    y.sum().backward()
+    assert y.data.tolist() == [[3, 4], [2, 2]]
+    assert w.grad.data.tolist() == [[0, 0], [2, 2]]
+    with pytest.raises(TypeError, match=r"x\[\.\.\.\] = value: a Tensor and a Variable do not mix"):
+        torch.zeros(2)[:] = Variable(torch.ones(2))
+
+
+def test_what_a_reduction_no_longer_keeps_is_explained():
+    with pytest.raises(IndexError, match=r"2 indices, but x has 1 dimensions .*keepdim=True"):
+        torch.rand(3, 4).max(1)[1][0, 0]
+    with pytest.raises(RuntimeError, match="same number of elements") as caught:
+        torch.nn.MSELoss()(Variable(torch.rand(4, 1)), Variable(torch.rand(4, 4)))
+    assert caught.value.__suppress_context__
+
+
 def test_a_loss_over_one_output_takes_a_target_of_one():
     output = Variable(torch.Tensor([[0.5]]))
     with pytest.warns(UserWarning, match="size"):
@@ -352,6 +376,31 @@ def test_indices_in_every_form():
     v = Variable(rows)
     labels = Variable(torch.LongTensor([2, 0]))
     assert v[range(2), labels].data.tolist() == [2, 3]
+
+
+def test_what_is_computed_is_contiguous_whatever_its_operands_are():
+    # the accuracy of many a training script: a slice of a comparison of transposed values, seen by .view(-1)
+    scores, target = torch.FloatTensor([[0.1, 0.9, 0.5], [0.7, 0.2, 0.1]]), torch.LongTensor([1, 2])
+    _, pred = scores.topk(2, 1, True, True)
+    pred = pred.t()
+    correct = pred.eq(target.view(1, -1).expand_as(pred))
+    assert [correct[:k].view(-1).float().sum(0)[0] for k in (1, 2)] == [1, 1]
+    assert not pred.is_contiguous()
+    computed = [
+        lambda x: x + 1, lambda x: x * x, lambda x: x > 0.5, lambda x: x.exp(), lambda x: x.clone(),
+        lambda x: x.double(), lambda x: torch.cat([x, x], 1), lambda x: x.topk(2, 1)[1], lambda x: x - x.mean(0),
+        lambda x: x.cumsum(1),
+        lambda x: x.unsqueeze(0).expand(2, 3, 4).sum(0), lambda x: torch.max(x, x), lambda x: x.kthvalue(2, 1, True)[1],
+    ]  # fmt: skip
+    for transposed in (torch.rand(4, 3).t(), Variable(torch.rand(4, 3), requires_grad=True).t()):
+        for function in computed:
+            assert function(transposed).is_contiguous()
+        assert not transposed.is_contiguous()
+        assert not transposed.unsqueeze(0).is_contiguous()  # a view stays one
+    w = Variable(torch.rand(4, 3), requires_grad=True)
+    (F.relu(w.t() * 2).view(2, 6) * 3).sum().backward()
+    assert w.grad.data.tolist() == [[6] * 3] * 4
+    assert w.grad.is_contiguous()
 
 
 # ---------------------------------------------------------------- printing is content

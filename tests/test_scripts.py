@@ -259,6 +259,23 @@ def tensor_basics(out):
     assert out == (SCRIPTS / "tensor_basics.txt").read_text(encoding="utf-8")
 
 
+@check
+def beam_search(out):
+    # the chain's most likely successor has 0.33 to 0.6, the two most likely 0.67 to 0.8; 800 draws spread by 0.02
+    one, two, four = map(float, re.search(r"^topk (\S+) (\S+) (\S+)$", out, re.MULTILINE).groups())
+    assert 0.35 < one < 0.6 < two < 0.85
+    assert four == 1
+    beams = re.findall(rf"^beam (\d+) {NUMBER} {NUMBER} (\[.*\])$", out, re.MULTILINE)
+    assert [width for width, *_ in beams] == ["1", "3", "256"]
+    sums = [float(found) for _, found, _, _ in beams]
+    assert sums == pytest.approx([float(whole) for _, _, whole, _ in beams], abs=2e-5)  # step by step and at once
+    assert sums[0] <= sums[1] + 2e-5
+    assert sums[1] <= sums[2] + 2e-5
+    best, path = re.search(rf"^every {NUMBER} (\[.*\])$", out, re.MULTILINE).groups()
+    assert float(best) == pytest.approx(sums[2], abs=2e-5)  # a beam of all sequences misses none
+    assert path == beams[2][3]
+
+
 def test_every_script_is_checked():
     assert sorted(CHECKS) == sorted(path.stem for path in SCRIPTS.glob("*.py"))
     assert len(CHECKS) >= 12

@@ -68,13 +68,14 @@ def test_a_real_torch_in_the_process_is_refused(monkeypatch):
 
 
 def test_an_installed_torch_is_not_imported(tmp_path):
+    packages = tmp_path / "site-packages"
     for name in ("torch", "torchvision"):
-        (tmp_path / name).mkdir()
+        (packages / name).mkdir(parents=True)
         for file in ("__init__.py", "extra.py"):
-            (tmp_path / name / file).write_text("raise SystemExit('it was imported')", encoding="utf-8")
+            (packages / name / file).write_text("raise SystemExit('it was imported')", encoding="utf-8")
     text = f"""
 import sys
-sys.path.insert(0, {str(tmp_path)!r})
+sys.path.insert(0, {str(packages)!r})
 import minigrad
 minigrad.as_torch()
 import torch
@@ -83,12 +84,59 @@ for name in ("torch.extra", "torchvision", "torchvision.extra", "torch.nn.extra"
         __import__(name)
     except ImportError as error:
         print(error.name)
+print(type(sys.modules["torchvision.extra"]).__name__)
 """
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("torch.extra\ntorchvision\ntorchvision\ntorch.nn.extra\n", "")
+    assert done.stderr == ""
+    assert done.stdout == "torch.extra\ntorch.nn.extra\nAbsentModule\n"
 
 
 def test_a_plain_call_holds():
     text = "import minigrad; minigrad.as_torch(); import torch; print(torch.zeros(1).type(), torch is minigrad)"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("torch.FloatTensor True\n", "")
+
+
+# ---------------------------------------------------------------- companions
+
+
+def test_a_companion_can_be_imported_and_refuses_to_be_used():
+    with minigrad.as_torch():
+        import torchvision.transforms as T
+        from torchtext import data
+        from torchvision import datasets, transforms
+
+        assert T is transforms
+        assert not isinstance(3, data.Field)
+        assert not hasattr(T, "__wrapped__")
+        assert repr(datasets.MNIST) == "<torchvision.datasets.MNIST, which is not there>"
+        uses = [
+            lambda: transforms.ToTensor(),
+            lambda: list(datasets.all),
+            lambda: data.items["train"],
+            lambda: len(data.items),
+        ]
+        for use in uses:
+            with pytest.raises(
+                ModuleNotFoundError, match=r"torch\w+\.\w+\.\w+ is not there: torch\w+ is a companion of"
+            ):
+                use()
+        with pytest.raises(ModuleNotFoundError, match=r"^torchtext\.data\.Dataset is not there: .* open\(\)"):
+
+            class Mine(data.Dataset):
+                pass
+
+    assert "torchvision" not in sys.modules
+    assert "torchvision.transforms" not in sys.modules
+
+
+def test_a_companion_among_the_programs_own_files_is_the_programs(tmp_path, monkeypatch):
+    (tmp_path / "torchvision.py").write_text("digits = 10", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with minigrad.as_torch():
+        import torchvision
+
+        assert torchvision.digits == 10
+        with pytest.raises(ModuleNotFoundError, match=r"No module named 'torchvision\.datasets'"):
+            import torchvision.datasets
+    del sys.modules["torchvision"]

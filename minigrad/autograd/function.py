@@ -11,6 +11,7 @@ The instance made for a call is the context `ctx` and stands behind the node rec
 
 import copy
 import functools
+import types
 import weakref
 
 import numpy as np
@@ -95,6 +96,19 @@ class _FunctionMeta(type):
         cls._static = any(isinstance(k.__dict__.get("forward"), staticmethod) for k in cls.__mro__)
 
 
+class _Apply:
+    """A method of the class, and of an instance that stands in a graph: its backward."""
+
+    def __init__(self, run):
+        self.run = run
+        self.__doc__ = run.__doc__
+
+    def __get__(self, ctx, cls):
+        if ctx is not None and ctx._node is not None and cls._static:
+            return functools.partial(cls.backward, ctx)
+        return types.MethodType(self.run, cls)
+
+
 class Function(_Context, metaclass=_FunctionMeta):
     """Base of differentiable functions written by users.
 
@@ -125,9 +139,12 @@ class Function(_Context, metaclass=_FunctionMeta):
         """The gradient of each argument of forward from those of its results."""
         raise NotImplementedError(f"{type(self).__name__} must define backward")
 
-    @classmethod
+    @_Apply
     def apply(cls, *args):
-        """Run a Function with static methods on Variables (other arguments are passed as they are)."""
+        """Run a Function with static methods on Variables (other arguments are passed as they are).
+
+        Of a result's grad_fn it is the other direction, as in the era: `y.grad_fn.apply(grad)` runs backward.
+        """
         if not cls._static:
             raise TypeError(f"{cls.__name__}.apply: forward and backward must be static methods; a Function with "
                             f"instance methods is called as {cls.__name__}()(...)")  # fmt: skip

@@ -26,7 +26,10 @@ def matched(name, input, target, error=RuntimeError):
     if mine == its:
         return target
     if math.prod(mine) != math.prod(its):
-        raise error(f"{name}: input and target must have the same number of elements, got sizes {mine} and {its}")
+        # from None: the kernel's own word on sizes, when that led here, says less
+        raise error(
+            f"{name}: input and target must have the same number of elements, got sizes {mine} and {its}"
+        ) from None
     warnings.warn(
         f"{name}: the target's size {its} differs from the input's {mine}; their elements are compared in order. "
         f"Give both the same size, for example with target.view_as(input)",

@@ -136,7 +136,11 @@ def _basic(entries, size):
     element."""
     used = len(entries) - sum(w is None or w is Ellipsis for w in entries)
     if used > len(size):
-        raise IndexError(f"x[index]: {used} indices, but x has {len(size)} dimensions (size {size})")
+        hint = ""
+        if used == len(size) + 1:
+            hint = "; if a reduction, such as max(dim), made x: ask it to keep the dimension, keepdim=True, which was "
+            hint += "the default before version 0.2"
+        raise IndexError(f"x[index]: {used} indices, but x has {len(size)} dimensions (size {size}){hint}")
     plan, dim, dots, element = [], 0, False, True
     for w in entries:
         if w is None:
@@ -218,7 +222,11 @@ def _coordinates(x, entries):
     size, carrier = size_of(x), None
     used = sum(w is not Ellipsis for w in entries)
     if used > len(size):
-        raise IndexError(f"x[index]: {used} indices, but x has {len(size)} dimensions (size {size})")
+        hint = ""
+        if used == len(size) + 1:
+            hint = "; if a reduction, such as max(dim), made x: ask it to keep the dimension, keepdim=True, which was "
+            hint += "the default before version 0.2"
+        raise IndexError(f"x[index]: {used} indices, but x has {len(size)} dimensions (size {size}){hint}")
     where, dim, first, last, count = [], 0, None, None, 0
     for w in entries:
         if w is Ellipsis:
@@ -279,12 +287,10 @@ def _value(x, value):
     if not isinstance(value, (Tensor, Variable)):
         hint = "; make a tensor of it first" if isinstance(value, (list, tuple, np.ndarray)) else ""
         raise TypeError(f"x[...] = value: expected a number or a tensor, got {type(value).__name__}{hint}")
-    if isinstance(x, Tensor) != isinstance(value, Tensor):
-        raise TypeError(
-            "x[...] = value: a Tensor and a Variable do not mix; "
-            + ("take the value's tensor, value.data" if isinstance(x, Tensor) else "wrap the value, Variable(value)")
-        )
-    return value
+    if isinstance(x, Tensor) and isinstance(value, Variable):
+        raise TypeError("x[...] = value: a Tensor and a Variable do not mix; take the value's tensor, value.data")
+    # What is assigned to a Variable from a Tensor is a constant: programs fill padded batches that way.
+    return Variable(value) if isinstance(x, Variable) and isinstance(value, Tensor) else value
 
 
 def _converted(value, x):

@@ -5,12 +5,12 @@ import sys
 import traceback
 import types
 
-from minigrad import torch_names
+from minigrad import torch_companions, torch_names
 from minigrad.run import source
 from minigrad.utils import missing
 
 _HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
-_OURS = {torch_names.__file__, missing.__file__}
+_OURS = {torch_companions.__file__, torch_names.__file__, missing.__file__}
 
 
 _RUNNERS = set()

@@ -289,12 +289,13 @@ def default_tensor_type():
 
 
 def set_default_tensor_type(name):
-    """Choose the default type by its name, such as 'torch.DoubleTensor' (TypeError if it is not a floating type)."""
+    """Choose the default type by its name, such as 'torch.DoubleTensor'.
+
+    A type of integers serves for `Tensor(...)`, `zeros` and the like; what needs fractions, random numbers and the
+    parameters of modules, then refuses to be made.
+    """
     global _default
-    cls = class_by_name(name)
-    if cls.dtype.kind != "f":
-        raise TypeError(f"set_default_tensor_type: expected a floating type, got {name}")
-    _default = cls
+    _default = class_by_name(name)
 
 
 def class_by_name(name):

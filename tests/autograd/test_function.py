@@ -87,6 +87,27 @@ def test_other_arguments_pass_as_they_are():
     assert numbers(x.grad) == [3]
 
 
+def test_apply_of_a_result_is_the_other_direction():
+    class Scaled(Function):
+        @staticmethod
+        def forward(ctx, x, factor):
+            ctx.save_for_backward(x)
+            ctx.factor = factor
+            return x * factor
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            (x,) = ctx.saved_variables
+            return grad_output * ctx.factor, x.size(0)
+
+    x = Variable(torch.DoubleTensor([1, 2]), requires_grad=True)
+    y = Scaled.apply(x, 3)
+    grad, size = y.grad_fn.apply(Variable(torch.DoubleTensor([1, 10])))
+    assert grad.data.tolist() == [3, 30]
+    assert size == 2
+    assert Scaled.apply.__doc__.startswith("Run a Function")
+
+
 def test_needs_input_grad():
     seen = []
     Made = function(lambda ctx, *args: (seen.append(ctx.needs_input_grad), args[0] + args[1])[1], lambda ctx, g: (g, g))

@@ -161,9 +161,14 @@ class TestDefaultType:
         torch.set_default_tensor_type(torch.FloatTensor)
         assert type(torch.zeros(2)) is torch.FloatTensor
 
+    def test_a_default_of_integers(self, default_type):
+        torch.set_default_tensor_type("torch.IntTensor")
+        assert type(torch.Tensor(2, 3)) is type(torch.Tensor([1])) is type(torch.zeros(2)) is torch.IntTensor
+        assert torch.arange(0, 3).tolist() == [0, 1, 2]
+        with pytest.raises(TypeError, match="int32"):
+            torch.rand(2)
+
     def test_refusals(self, default_type):
-        with pytest.raises(TypeError, match=r"expected a floating type, got torch\.LongTensor"):
-            torch.set_default_tensor_type("torch.LongTensor")
         with pytest.raises(TypeError, match="expected a tensor type"):
             torch.set_default_tensor_type("Float")
 
