@@ -131,16 +131,22 @@ def _refuse(w):
 # ---------------------------------------------------------------- views
 
 
+def _too_many(used, size):
+    hint = ""
+    if used == len(size) + 1:
+        hint = (
+            "; if a reduction, such as max(dim), made x: ask it to keep the dimension, keepdim=True, which was the "
+            "default before version 0.2"
+        )
+    return IndexError(f"x[index]: {used} indices, but x has {len(size)} dimensions (size {size}){hint}")
+
+
 def _basic(entries, size):
     """The index tuple with one entry a dimension (and None for new ones), checked; whether it names a single
     element."""
     used = len(entries) - sum(w is None or w is Ellipsis for w in entries)
     if used > len(size):
-        hint = ""
-        if used == len(size) + 1:
-            hint = "; if a reduction, such as max(dim), made x: ask it to keep the dimension, keepdim=True, which was "
-            hint += "the default before version 0.2"
-        raise IndexError(f"x[index]: {used} indices, but x has {len(size)} dimensions (size {size}){hint}")
+        raise _too_many(used, size)
     plan, dim, dots, element = [], 0, False, True
     for w in entries:
         if w is None:
@@ -222,11 +228,7 @@ def _coordinates(x, entries):
     size, carrier = size_of(x), None
     used = sum(w is not Ellipsis for w in entries)
     if used > len(size):
-        hint = ""
-        if used == len(size) + 1:
-            hint = "; if a reduction, such as max(dim), made x: ask it to keep the dimension, keepdim=True, which was "
-            hint += "the default before version 0.2"
-        raise IndexError(f"x[index]: {used} indices, but x has {len(size)} dimensions (size {size}){hint}")
+        raise _too_many(used, size)
     where, dim, first, last, count = [], 0, None, None, 0
     for w in entries:
         if w is Ellipsis:
