@@ -242,21 +242,23 @@ cdef object apply(Operation operation, tuple args):
     if operation.outputs == 1:
         if type(result) is tuple:
             result, workspace = result
+        if out_of_order(operation, result):
+            result = in_order(arrays, result)
         if level == 2:
-            return result.item() if operation.number else wrap_tensor(in_order(operation, arrays, result))
-        v = wrap_variable(in_order(operation, arrays, result), is_volatile)
+            return result.item() if operation.number else wrap_tensor(result)
+        v = wrap_variable(result, is_volatile)
         if operation.view:
             share_memory((v,), <Variable> args[0])
         if needs:
             v._grad_fn = record(operation, args, arrays, (v,), workspace, needs)
         return v
     else:
+        result = tuple([in_order(arrays, array) if out_of_order(operation, array) else array for array in result])
         if level == 2:
-            return tuple([wrap_tensor(in_order(operation, arrays, array))
-                          for array in (<tuple> result)[:operation.outputs]])
+            return tuple([wrap_tensor(array) for array in (<tuple> result)[:operation.outputs]])
         if PyTuple_GET_SIZE(result) > operation.outputs:
             workspace = result[operation.outputs]
-        outs = tuple([None if array is None else wrap_variable(in_order(operation, arrays, array), is_volatile)
+        outs = tuple([None if array is None else wrap_variable(array, is_volatile)
                       for array in (<tuple> result)[:operation.outputs]])
     if operation.view:
         share_memory(outs, <Variable> args[0])
@@ -265,15 +267,14 @@ cdef object apply(Operation operation, tuple args):
     return outs
 
 
-cdef inline object in_order(Operation operation, tuple arrays, object array):
+cdef inline bint out_of_order(Operation operation, object array):
+    return (not operation.view and cnp.PyArray_CheckExact(array)
+            and not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> array))
+
+
+cdef object in_order(tuple arrays, object array):
     """What an operation has computed, in the order of its dimensions. NumPy lays results out as their operands lie,
     transposed ones too; in the era they were contiguous, and programs lean on it with .view()."""
-    if operation.view or not cnp.PyArray_CheckExact(array) or cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> array):
-        return array
-    return computed_in_order(arrays, array)
-
-
-cdef object computed_in_order(tuple arrays, object array):
     cdef bint follows = False
     for a in arrays:
         if cnp.PyArray_Check(a) and not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> a):
