@@ -312,6 +312,7 @@ class Variable(Value):
     __array_priority__: builtins.int
     data: Tensor
     grad: Variable | None
+    _grad: Variable | None
     requires_grad: builtins.bool
     volatile: builtins.bool
     _backward_hooks: Any

@@ -443,5 +443,5 @@ row(
     [(S(T(2, 4), T(2, 4)), RuntimeError, "no dimension of size 3"),
      (S(T(3, 2), T(3, 2), 1), RuntimeError, "dimension 1 must have size 3"),
      (S(T(3), T(2, 3)), RuntimeError, "one size")],
-    oracle=lambda torch, a, b, dim=-1: torch.cross(a, b, dim=tuple(a.shape).index(3) if dim == -1 else dim),
+    types=ALL, oracle=lambda torch, a, b, dim=-1: torch.cross(a, b, dim=tuple(a.shape).index(3) if dim == -1 else dim),
 )  # fmt: skip

@@ -198,5 +198,5 @@ row(
      (S(T(2, 1), T(2)), RuntimeError, "expected a matrix, got size (2,)"),
      (S(T(3, 1), T(3, 2, values=[[0, 1], [0, 2], [0, 1]])), RuntimeError, "must have full rank, which is 2")],
     order=0, why="the era had no derivative of it, and nobody has needed one here", oracle=_torch_gels,
-    differs={"infinite": "LAPACK turns the columns reflection by reflection: what is inf - inf there is inf here, or nan"},
+    differs={"infinite": "LAPACK reflects the columns one after another: what is inf - inf there may be inf here"},
 )  # fmt: skip

@@ -62,3 +62,4 @@ def install():
     """Give Variables these methods."""
     for function in (as_strided, resize, resize_as):
         _core.install(Variable, function.__name__, function)
+    _core.install(Variable, "_grad", Variable.grad)  # private, but code of the era wrote it
