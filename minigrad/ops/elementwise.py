@@ -184,9 +184,12 @@ div_pair = pointwise("div", _divide, a=lambda g, b: g / b, b=lambda g, b, out: -
 def _with_factor(operation):
     """The era's `add(input, [value,] other)`: input + value * other."""
 
-    def function(input, value, other=None):
-        if other is None:
-            return operation(input, value)
+    def function(input, value=None, other=None):
+        if other is None or value is None:
+            operand = value if other is None else other
+            if operand is None:
+                raise TypeError(f"{operation.name}: takes (input, [value=1,] other), got nothing to {operation.name}")
+            return operation(input, operand)
         value = plain_number(value)
         if not isinstance(value, (int, float)):
             raise TypeError(

@@ -274,16 +274,16 @@ def _placed(x, where, size):
     return out
 
 
-def select(input, dim, index_):
+def select(input, dim, index):
     """select(input, dim, index): the view input[:, ..., index] without dimension dim; a Number of a 1-D Tensor."""
     dim = wrap_dim(dim, len(size_of(input)), "select: dim")
-    return input[(slice(None),) * dim + (index_,)]
+    return input[(slice(None),) * dim + (index,)]
 
 
-def narrow(input, dim, start, length):
-    """narrow(input, dim, start, length): the view of elements start to start + length - 1 along dim."""
+def narrow(input, dimension, start, length):
+    """narrow(input, dimension, start, length): the view of elements start to start + length - 1 along dimension."""
     size = size_of(input)
-    dim = wrap_dim(dim, len(size), "narrow: dim")
+    dim = wrap_dim(dimension, len(size), "narrow: dimension")
     if length < 1 or start < 0 or start + length > size[dim]:
         raise RuntimeError(
             f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least "
@@ -344,12 +344,12 @@ def cat(seq, dim=0):
     return _cat(*seq, wrap_dim(dim, len(size_of(seq[0])), "cat: dim"))
 
 
-def stack(seq, dim=0):
-    """stack(seq, dim=0): the tensors of seq, of one size, joined along a new dimension.
+def stack(sequence, dim=0):
+    """stack(sequence, dim=0): the tensors of sequence, of one size, joined along a new dimension.
 
     Raises ValueError on an empty sequence, RuntimeError on differing sizes.
     """
-    seq = _sequence(seq, "stack", ValueError)
+    seq = _sequence(sequence, "stack", ValueError)
     size = size_of(seq[0])
     for k, s in enumerate(seq):
         if size_of(s) != size:
