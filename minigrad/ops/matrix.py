@@ -101,6 +101,8 @@ row(
     [S(T(3, 4)), S(T(3, 4), 1), S(T(4, 3), -2), S(T(3)), S(T(2), -1), S(T(2), 2), S(T(1)), S(T(3, 3), diagonal=1)],
     [(S(T(2, 3, 4)), RuntimeError, "1 or 2 dimensions"), (S(T(2, 3), 3), RuntimeError, "no diagonal 3")], types=ALL,
 )  # fmt: skip
+
+
 def _torch_triangle(name):
     return lambda torch, x, k=0, diagonal=None: getattr(torch, name)(x, k if diagonal is None else diagonal)
 
