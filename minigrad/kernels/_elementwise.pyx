@@ -1,9 +1,13 @@
+# distutils: libraries = m
 """Elementwise functions of small arrays, on the CPU.
 
 For a thousand numbers NumPy spends ten times longer finding the right loop than running it. Here the frequent case
 (arrays of float32 or float64, of one type and shape, contiguous; or one such array and a Python number) goes straight
 to a C loop, and everything else, arrays of other libraries included, to the NumPy function of the same name. Either way
 the values are NumPy's, and floating-point exceptions pass silently: 1 / 0 is inf.
+
+The special functions at the end (erf and its like, written in `special.h`) are another matter: NumPy has none of them.
+They take NumPy arrays of float32 or float64 in any layout, and nothing else.
 """
 
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -265,3 +269,51 @@ def accumulate(to, what):
             run(table.binary[kind][MG_ADD], <array>to, <void *>first, <void *>second, MG_BOTH_ARRAYS)
             return
     slow(_accumulate, (to, what))
+
+
+# ---------------------------------------------------------------- special functions
+
+cdef extern from "special.h":
+    enum:
+        MG_ERF, MG_ERFINV, MG_LGAMMA, MG_DIGAMMA, MG_TRIGAMMA
+    void mg_special_loop(int function, int narrow, void *out, const void *a, long n) noexcept nogil
+
+
+cdef array special(int function, object a):
+    cdef array given = np.ascontiguousarray(a), out
+    cdef int kind = type_of(given)
+    cdef long n
+    if kind < 0:
+        raise TypeError(f"expected an array of float32 or float64, got {a!r}")
+    out = cnp.PyArray_EMPTY(
+        cnp.PyArray_NDIM(given), cnp.PyArray_DIMS(given), cnp.PyArray_TYPE(given), 0
+    )
+    n = cnp.PyArray_SIZE(out)
+    with nogil:
+        mg_special_loop(function, kind == 0, cnp.PyArray_DATA(out), cnp.PyArray_DATA(given), n)
+    return out
+
+
+def erf(a):
+    """2/sqrt(pi) times the integral of e^(-t^2) from 0 to a, elementwise."""
+    return special(MG_ERF, a)
+
+
+def erfinv(a):
+    """The number whose erf is a, elementwise: infinite at -1 and 1, nan beyond."""
+    return special(MG_ERFINV, a)
+
+
+def lgamma(a):
+    """log |gamma(a)|, elementwise: inf at 0, at the negative whole numbers and at both infinities."""
+    return special(MG_LGAMMA, a)
+
+
+def digamma(a):
+    """The derivative of log |gamma(a)|, elementwise: nan at the negative whole numbers, infinite at 0."""
+    return special(MG_DIGAMMA, a)
+
+
+def trigamma(a):
+    """The second derivative of log |gamma(a)|, elementwise: inf at 0 and at the negative whole numbers."""
+    return special(MG_TRIGAMMA, a)

@@ -1,7 +1,23 @@
 """The operations: each forward and each derivative written once, and the table that lists them all."""
 
 from minigrad import _core, kernels
-from minigrad.ops import elementwise, linear, margins, matrix, neural, ordering, recurrent, shape, subscript
+from minigrad.ops import (
+    bits,
+    decompositions,
+    elementwise,
+    linear,
+    margins,
+    matrix,
+    neural,
+    norms,
+    ordering,
+    recurrent,
+    shape,
+    special,
+    strided,
+    subscript,
+    systems,
+)
 from minigrad.ops.table import table
 
 
@@ -12,12 +28,12 @@ def connect():
         neg=elementwise.neg, pow=elementwise.pow_pair, remainder=elementwise.remainder, abs=elementwise.abs,
         eq=elementwise.eq, ne=elementwise.ne, lt=elementwise.lt, le=elementwise.le, gt=elementwise.gt,
         ge=elementwise.ge,
-        invert=elementwise.invert, bitand=elementwise.bitand, bitor=elementwise.bitor, bitxor=elementwise.bitxor,
-        lshift=elementwise.lshift, rshift=elementwise.rshift,
-        as_strided=shape.as_strided, write_view=shape.write_view, identity=shape.identity,
+        invert=bits.invert, bitand=bits.bitand, bitor=bits.bitor, bitxor=bits.bitxor, lshift=bits.lshift,
+        rshift=bits.rshift,
+        as_strided=strided.as_strided, write_view=strided.write_view, identity=shape.identity,
         sum_to_size=shape.sum_to_size,
         matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
-        geometry=shape.geometry, accumulate_arrays=kernels.accumulate, copy_array=lambda array: array.copy(),
+        geometry=strided.geometry, accumulate_arrays=kernels.accumulate, copy_array=lambda array: array.copy(),
         fit_target=elementwise.fit_target,
     )  # fmt: skip
 

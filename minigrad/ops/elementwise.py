@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, array_of
 from minigrad.ops.shape import reshape
-from minigrad.ops.table import ALL, INTEGRAL, SIGNED, S, T, row
+from minigrad.ops.table import ALL, SIGNED, S, T, row
 
 
 def refuse_number(operation, args, error):
@@ -99,6 +99,10 @@ _DOES = {
     "floor": "the largest whole number not above x", "ceil": "the smallest whole number not below x",
     "round": "the nearest whole number, halves to the even one", "trunc": "x without its fraction",
     "frac": "the fraction of x, with its sign", "abs": "|x|",
+    "erf": "2 / sqrt(pi) times the integral of e**-t**2 from 0 to x",
+    "erfinv": "the number whose erf is x; infinite at -1 and 1, nan beyond",
+    "lgamma": "log |gamma(x)|; inf at 0 and the negative whole numbers",
+    "atan2": "the angle, from -pi to pi, between the x axis and the point (b, a)",
 }  # fmt: skip
 
 
@@ -108,11 +112,11 @@ def _two(name, forward, **options):
     return Operation(name, forward, "a b", rescue=flat_fallback, doc=doc, **options)
 
 
-def _pointwise(name, forward, **derivatives):
+def pointwise(name, forward, **derivatives):
     return _two(name, forward, derivatives=derivatives, broadcast=True)
 
 
-def _unary(name, forward, x=None):
+def unary(name, forward, x=None):
     does = _DOES.get(name, "")
     doc = does and f"{name}(input): {does}, of each element x; the result has the size of input."
     return Operation(name, forward, "x", derivatives={"x": x} if x else None, doc=doc)
@@ -158,10 +162,10 @@ for _operation in (eq, ne, lt, le, gt, ge):
 
 # ---------------------------------------------------------------- arithmetic
 
-add_pair = _pointwise("add", kernels.add, a=lambda g: g, b=lambda g: g)
-sub_pair = _pointwise("sub", kernels.subtract, a=lambda g: g, b=lambda g: -g)
+add_pair = pointwise("add", kernels.add, a=lambda g: g, b=lambda g: g)
+sub_pair = pointwise("sub", kernels.subtract, a=lambda g: g, b=lambda g: -g)
 # Called as an operation rather than by its operator: on arrays that reaches the kernel, which is faster than NumPy's.
-mul_pair = _pointwise("mul", kernels.multiply, a=lambda g, b: mul_pair(g, b), b=lambda g, a: mul_pair(g, a))
+mul_pair = pointwise("mul", kernels.multiply, a=lambda g, b: mul_pair(g, b), b=lambda g, a: mul_pair(g, a))
 
 
 def _divide(a, b):
@@ -174,15 +178,18 @@ def _divide(a, b):
     return (quotient + ((quotient < 0) & (np.multiply(quotient, b) != a))).astype(dtype, copy=False)
 
 
-div_pair = _pointwise("div", _divide, a=lambda g, b: g / b, b=lambda g, b, out: -g * out / b)
+div_pair = pointwise("div", _divide, a=lambda g, b: g / b, b=lambda g, b, out: -g * out / b)
 
 
 def _with_factor(operation):
     """The era's `add(input, [value,] other)`: input + value * other."""
 
-    def function(input, value, other=None):
-        if other is None:
-            return operation(input, value)
+    def function(input, value=None, other=None):
+        if other is None or value is None:
+            operand = value if other is None else other
+            if operand is None:
+                raise TypeError(f"{operation.name}: takes (input, [value=1,] other), got nothing to {operation.name}")
+            return operation(input, operand)
         value = plain_number(value)
         if not isinstance(value, (int, float)):
             raise TypeError(
@@ -240,7 +247,7 @@ row(
     oracle=_torch_div,
 )
 
-neg = row("neg", _unary("neg", kernels.negative, lambda g: -g), [S(T(3, 4)), S(T(1))], types=SIGNED, in_place=True,
+neg = row("neg", unary("neg", kernels.negative, lambda g: -g), [S(T(3, 4)), S(T(1))], types=SIGNED, in_place=True,
           pointwise=True)  # fmt: skip
 
 
@@ -267,7 +274,7 @@ def _power(a, b):
     return np.power(a, b)
 
 
-pow_pair = _pointwise("pow", _power, a=_power_rule, b=lambda g, a, out: g * out * _log_of_base(a, g))
+pow_pair = pointwise("pow", _power, a=_power_rule, b=lambda g, a, out: g * out * _log_of_base(a, g))
 
 
 def _log_of_base(a, g):
@@ -290,20 +297,20 @@ row(
 
 # ---------------------------------------------------------------- functions of one argument
 
-exp = _unary("exp", quiet(np.exp), lambda g, out: g * out)
-log = _unary("log", quiet(np.log), lambda g, x: g / x)
-log1p = _unary("log1p", quiet(np.log1p), lambda g, x: g / (x + 1))
-sqrt = _unary("sqrt", quiet(np.sqrt), lambda g, out: g / (out * 2))
-rsqrt = _unary("rsqrt", quiet(lambda x: 1 / np.sqrt(x)), lambda g, out: g * out**3 * -0.5)
-reciprocal = _unary("reciprocal", quiet(np.reciprocal), lambda g, out: -g * out * out)
-sin = _unary("sin", quiet(np.sin), lambda g, x: g * cos(x))
-cos = _unary("cos", quiet(np.cos), lambda g, x: -g * sin(x))
-tan = _unary("tan", quiet(np.tan), lambda g, out: g * (out * out + 1))
-asin = _unary("asin", quiet(np.arcsin), lambda g, x: g * rsqrt(1 - x * x))
-acos = _unary("acos", quiet(np.arccos), lambda g, x: -g * rsqrt(1 - x * x))
-atan = _unary("atan", np.arctan, lambda g, x: g / (x * x + 1))
-sinh = _unary("sinh", quiet(np.sinh), lambda g, x: g * cosh(x))
-cosh = _unary("cosh", quiet(np.cosh), lambda g, x: g * sinh(x))
+exp = unary("exp", quiet(np.exp), lambda g, out: g * out)
+log = unary("log", quiet(np.log), lambda g, x: g / x)
+log1p = unary("log1p", quiet(np.log1p), lambda g, x: g / (x + 1))
+sqrt = unary("sqrt", quiet(np.sqrt), lambda g, out: g / (out * 2))
+rsqrt = unary("rsqrt", quiet(lambda x: 1 / np.sqrt(x)), lambda g, out: g * out**3 * -0.5)
+reciprocal = unary("reciprocal", quiet(np.reciprocal), lambda g, out: -g * out * out)
+sin = unary("sin", quiet(np.sin), lambda g, x: g * cos(x))
+cos = unary("cos", quiet(np.cos), lambda g, x: -g * sin(x))
+tan = unary("tan", quiet(np.tan), lambda g, out: g * (out * out + 1))
+asin = unary("asin", quiet(np.arcsin), lambda g, x: g * rsqrt(1 - x * x))
+acos = unary("acos", quiet(np.arccos), lambda g, x: -g * rsqrt(1 - x * x))
+atan = unary("atan", np.arctan, lambda g, x: g / (x * x + 1))
+sinh = unary("sinh", quiet(np.sinh), lambda g, x: g * cosh(x))
+cosh = unary("cosh", quiet(np.cosh), lambda g, x: g * sinh(x))
 
 for _operation, _low, _high in [
     (exp, -2, 2), (log, 0.3, 3), (log1p, -0.7, 2), (sqrt, 0.3, 3), (rsqrt, 0.3, 3), (reciprocal, 0.3, 3),
@@ -328,9 +335,9 @@ sigmoid_backward = Operation(
 relu_backward = Operation(
     "relu_backward", kernels.relu_backward, "grad y", derivatives={"grad": lambda g, y: relu_backward(g, y)}
 )
-tanh = _unary("tanh", kernels.tanh, lambda g, out: tanh_backward(g, out))
-sigmoid = _unary("sigmoid", kernels.sigmoid, lambda g, out: sigmoid_backward(g, out))
-relu = _unary("relu", kernels.relu, lambda g, out: relu_backward(g, out))
+tanh = unary("tanh", kernels.tanh, lambda g, out: tanh_backward(g, out))
+sigmoid = unary("sigmoid", kernels.sigmoid, lambda g, out: sigmoid_backward(g, out))
+relu = unary("relu", kernels.relu, lambda g, out: relu_backward(g, out))
 
 row("tanh", tanh, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2))], in_place=True, exported=("torch", "functional"), pointwise=True)
 row(
@@ -357,13 +364,13 @@ def _sign(x):
 
 
 def _step(name, function):
-    return _unary(name, function, lambda g: g * 0)
+    return unary(name, function, lambda g: g * 0)
 
 
 sign, floor, ceil = _step("sign", _sign), _step("floor", np.floor), _step("ceil", np.ceil)
 round, trunc = _step("round", np.rint), _step("trunc", np.trunc)
-frac = _unary("frac", quiet(lambda x: x - np.trunc(x)), lambda g: g)
-abs = _unary("abs", np.abs, lambda g, x: g * sign(x))
+frac = unary("frac", quiet(lambda x: x - np.trunc(x)), lambda g: g)
+abs = unary("abs", np.abs, lambda g, x: g * sign(x))
 for _operation, _types in [(sign, ALL), (floor, None), (ceil, None), (round, None), (trunc, None), (frac, None)]:
     row(
         _operation.name, _operation, [S(T(3, 4, distinct=True)), S(T(1, distinct=True))], in_place=True,
@@ -427,8 +434,8 @@ row(
 )  # fmt: skip
 
 
-maximum = _pointwise("max", np.maximum, a=lambda g, a, b: keep(g, a > b), b=lambda g, a, b: keep(g, a <= b))
-minimum = _pointwise("min", np.minimum, a=lambda g, a, b: keep(g, a < b), b=lambda g, a, b: keep(g, a >= b))
+maximum = pointwise("max", np.maximum, a=lambda g, a, b: keep(g, a > b), b=lambda g, a, b: keep(g, a <= b))
+minimum = pointwise("min", np.minimum, a=lambda g, a, b: keep(g, a < b), b=lambda g, a, b: keep(g, a >= b))
 
 
 @quiet
@@ -445,8 +452,8 @@ def _fmod(x, divisor):
     return np.fmod(x, divisor)
 
 
-remainder = _pointwise("remainder", _remainder, a=lambda g: g)
-fmod = _pointwise("fmod", _fmod, a=lambda g: g)
+remainder = pointwise("remainder", _remainder, a=lambda g: g)
+fmod = pointwise("fmod", _fmod, a=lambda g: g)
 for _operation in (remainder, fmod):
     row(
         _operation.name, _operation,
@@ -495,33 +502,6 @@ row(
     choices={"weight": (0, 0.5, 1, -0.25, 3)},
     differs={"infinite": "PyTorch starts from the end for a weight of 0.5 or more"},
 )  # fmt: skip
-
-
-# ---------------------------------------------------------------- bits
-
-
-def _integers(name, function, integer_types=INTEGRAL):
-    def forward(a, b):
-        for x in (a, b):
-            if hasattr(x, "dtype") and x.dtype.kind not in "iu":
-                raise TypeError(f"{name}: defined for integer tensors only, got {x.dtype}")
-        return function(a, b)
-
-    return Operation(name, forward, "a b", rescue=flat_fallback)
-
-
-bitand, bitor = _integers("bitand", np.bitwise_and), _integers("bitor", np.bitwise_or)
-bitxor = _integers("bitxor", np.bitwise_xor)
-lshift, rshift = _integers("lshift", np.left_shift), _integers("rshift", np.right_shift)
-
-
-def _complement(x):
-    if x.dtype != np.uint8:
-        raise RuntimeError(f"~ is defined for ByteTensors only (1 - mask), got {x.dtype}")
-    return np.subtract(1, x, dtype=np.uint8)
-
-
-invert = Operation("invert", _complement, "x")
 
 
 # ---------------------------------------------------------------- types

@@ -281,22 +281,25 @@ def gather(input, dim, index):
     return elements.read(input, index, _element_index("gather", input, dim, index))
 
 
-def scatter(input, dim, index, source):
-    """scatter(input, dim, index, source): input with out[index[i][j]][j] = source[i][j] for dim 0, and so on.
+def scatter(input, dim, index, src=None, *, value=None):
+    """scatter(input, dim, index, src): input with out[index[i][j]][j] = src[i][j] for dim 0, and so on.
 
-    source: a tensor at least as large as index, or a number. Where a place is named twice, the last value stays.
+    src: a tensor at least as large as index, or a number, which may also be given as value=. Where a place is named
+    twice, the last value stays.
     """
+    if (src is None) == (value is None):
+        raise TypeError(f"scatter: takes either src or value, got {'neither' if src is None else 'both'}")
+    src = value if src is None else src
     dim = _element_index("scatter", input, dim, index)
-    if isinstance(source, (int, float, np.generic)):
-        return elements.fill(input, index, dim, check_number("scatter", source, input))
-    return elements.write(input, index, _element_source("scatter", index, source), dim)
+    if isinstance(src, (int, float, np.generic)):
+        return elements.fill(input, index, dim, check_number("scatter", src, input))
+    return elements.write(input, index, _element_source("scatter", index, src), dim)
 
 
-def scatter_add(input, dim, index, source):
-    """scatter_add(input, dim, index, source): input with source[i][j] added to out[index[i][j]][j] for dim 0, and so
-    on."""
+def scatter_add(input, dim, index, src):
+    """scatter_add(input, dim, index, src): input with src[i][j] added to out[index[i][j]][j] for dim 0, and so on."""
     dim = _element_index("scatter_add", input, dim, index)
-    return elements.add(input, index, _element_source("scatter_add", index, source), dim)
+    return elements.add(input, index, _element_source("scatter_add", index, src), dim)
 
 
 def _torch_scatter(name):

@@ -244,10 +244,23 @@ row(
 # ---------------------------------------------------------------- products with an addend
 
 
+def _in_order(name, names, args, named):
+    """The arguments with the tensors that were given by name where they belong."""
+    unknown = [n for n in named if n not in names]
+    if unknown:
+        raise TypeError(f"{name}: unexpected keyword argument {unknown[0]!r}; the tensors are {', '.join(names)}")
+    given = [named[n] for n in names if n in named]
+    return (*given[:1], *args, *given[1:]) if "input" in named else (*args, *given)
+
+
 def _with_addend(name, product, of_product, shapes):
     """The era's `addmm(input, [beta=1, [alpha=1,]] a, b)`; the function form puts alpha after input."""
 
-    def function(*args, beta=1, alpha=1):
+    names = ("input", *shapes.split(", "))
+
+    def function(*args, beta=1, alpha=1, **named):
+        if named:
+            args = _in_order(name, names, args, named)
         tensors = [a for a in args if isinstance(a, (Tensor, Variable))]
         factors = [a for a in args if not isinstance(a, (Tensor, Variable))]
         for f in factors:
@@ -443,5 +456,5 @@ row(
     [(S(T(2, 4), T(2, 4)), RuntimeError, "no dimension of size 3"),
      (S(T(3, 2), T(3, 2), 1), RuntimeError, "dimension 1 must have size 3"),
      (S(T(3), T(2, 3)), RuntimeError, "one size")],
-    oracle=lambda torch, a, b, dim=-1: torch.cross(a, b, dim=tuple(a.shape).index(3) if dim == -1 else dim),
+    types=ALL, oracle=lambda torch, a, b, dim=-1: torch.cross(a, b, dim=tuple(a.shape).index(3) if dim == -1 else dim),
 )  # fmt: skip

@@ -19,7 +19,8 @@ from minigrad.ops.losses import (
     matched,
 )
 from minigrad.ops.neural import softplus
-from minigrad.ops.reduction import average, norm, total
+from minigrad.ops.norms import norm
+from minigrad.ops.reduction import average, total
 from minigrad.ops.shape import index, reshape, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 

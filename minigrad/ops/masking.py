@@ -183,11 +183,21 @@ copy_values = Operation(
 )  # fmt: skip
 
 
-def copy(input, src, broadcast=True):
-    """copy(input, src, broadcast=True): the values of src, converted to input's type and broadcast to its size.
+def check_async(name, kwargs):
+    """Refuse keywords other than `async`, the era's name of non_blocking, which is a reserved word today."""
+    for keyword in kwargs:
+        if keyword != "async":
+            raise TypeError(f"{name}: unexpected keyword argument {keyword!r}")
 
-    What `copy_` writes. Equal element counts are enough, with a warning, where sizes do not broadcast.
+
+def copy(input, src, non_blocking=False, broadcast=True, **kwargs):
+    """copy(input, src, non_blocking=False, broadcast=True): the values of src, converted to input's type and broadcast
+    to its size.
+
+    What `copy_` writes. Equal element counts are enough, with a warning, where sizes do not broadcast. non_blocking
+    (once called async) matters between the CPU and a GPU only.
     """
+    check_async("copy_", kwargs)
     if not isinstance(src, (Tensor, Variable)):
         raise TypeError(f"copy_: src must be a tensor, got {type(src).__name__}")
     mine, its = raw(input), raw(src)
@@ -213,10 +223,12 @@ def zero(input):
 
 row(
     "copy", copy, [S(T(3, 4, grad=False), T(3, 4)), S(T(3, 4, grad=False), T(4)), S(T(3, 4, grad=False), T(3, 1)),
-                   S(T(1, grad=False), T(1))],
-    [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"), (S(T(3, 4), 1), TypeError, "src must be a tensor")],
+                   S(T(1, grad=False), T(1)), S(T(3, 4, grad=False), T(4), non_blocking=True, broadcast=True)],
+    [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"), (S(T(3, 4), 1), TypeError, "src must be a tensor"),
+     (S(T(3, 4), T(4), False, False), RuntimeError, "without broadcasting, src must have 12 elements"),
+     (S(T(3, 4), T(4), nonblocking=True), TypeError, "unexpected keyword argument 'nonblocking'")],
     types=ALL, method=False, exported=(), in_place=True,
-    oracle=lambda torch, x, src, broadcast=True: x.clone().copy_(src),
+    oracle=lambda torch, x, src, non_blocking=False, broadcast=True: x.clone().copy_(src),
 )  # fmt: skip
 row(
     "fill", fill, [S(T(3, 4), 2), S(T(1), 3)], [(S(T(3, dtype="int64"), 1.5), TypeError, "whole numbers")],

@@ -9,7 +9,7 @@ from minigrad._core import Operation, Tensor
 from minigrad.ops.elementwise import quiet
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
 from minigrad.ops.reduction import wide_type
-from minigrad.ops.shape import broadcast_to, size_of
+from minigrad.ops.shape import broadcast_to, reshape, size_of
 from minigrad.ops.table import ALL, S, T, row
 
 # ---------------------------------------------------------------- diagonals and triangles
@@ -67,14 +67,14 @@ def _triangle(name, function):
 lower, upper = _triangle("tril", np.tril), _triangle("triu", np.triu)
 
 
-def tril(input, k=0):
-    """tril(input, k=0): the matrix with zeros above diagonal k."""
-    return lower(input, k)
+def tril(input, k=0, *, diagonal=None):
+    """tril(input, k=0): the matrix with zeros above diagonal k, which may also be given as diagonal=."""
+    return lower(input, k if diagonal is None else diagonal)
 
 
-def triu(input, k=0):
-    """triu(input, k=0): the matrix with zeros below diagonal k."""
-    return upper(input, k)
+def triu(input, k=0, *, diagonal=None):
+    """triu(input, k=0): the matrix with zeros below diagonal k, which may also be given as diagonal=."""
+    return upper(input, k if diagonal is None else diagonal)
 
 
 @quiet
@@ -101,10 +101,17 @@ row(
     [S(T(3, 4)), S(T(3, 4), 1), S(T(4, 3), -2), S(T(3)), S(T(2), -1), S(T(2), 2), S(T(1)), S(T(3, 3), diagonal=1)],
     [(S(T(2, 3, 4)), RuntimeError, "1 or 2 dimensions"), (S(T(2, 3), 3), RuntimeError, "no diagonal 3")], types=ALL,
 )  # fmt: skip
+
+
+def _torch_triangle(name):
+    return lambda torch, x, k=0, diagonal=None: getattr(torch, name)(x, k if diagonal is None else diagonal)
+
+
 for _function in (tril, triu):
     row(
-        _function.__name__, _function, [S(T(3, 4)), S(T(4, 3), 1), S(T(3, 3), -1), S(T(1, 1))],
+        _function.__name__, _function, [S(T(3, 4)), S(T(4, 3), 1), S(T(3, 3), -1), S(T(1, 1)), S(T(3, 3), diagonal=1)],
         [(S(T(3)), RuntimeError, "must have 2 dimensions")], types=ALL, in_place=True,
+        oracle=_torch_triangle(_function.__name__),
     )  # fmt: skip
 row(
     "trace", trace, [S(T(3, 3)), S(T(2, 4)), S(T(1, 1))], [(S(T(3)), RuntimeError, "must have 2 dimensions")], types=ALL
@@ -182,9 +189,9 @@ _gesv = Operation(
 def gesv(input, A):
     """gesv(input, A): (X, LU) with A X = input, and the LU factors of A in one matrix.
 
-    input: (n, k); A: (n, n). Only X is differentiable. Raises RuntimeError if A is singular.
+    input: (n, k), or (n) for one column; A: (n, n). Only X is differentiable. Raises RuntimeError if A is singular.
     """
-    return _gesv(input, A)
+    return _gesv(reshape(input, (size_of(input)[0], 1)) if len(size_of(input)) == 1 else input, A)
 
 
 def _potrf(x, upper):
@@ -270,11 +277,13 @@ row(
     [_NOT_SQUARE, (S(T(2, 2, values=[[1, 2], [2, 4]])), RuntimeError, "singular")],
 )  # fmt: skip
 row(
-    "gesv", gesv, [S(T(3, 2), _WELL), S(T(3, 1), _WELL), S(T(1, 1), T(1, 1, values=[[2.5]]))],
+    "gesv", gesv, [S(T(3, 2), _WELL), S(T(3, 1), _WELL), S(T(1, 1), T(1, 1, values=[[2.5]])), S(T(3), _WELL)],
     [(S(T(3, 2), T(3, 2)), RuntimeError, "square matrix"),
      (S(T(2, 2), _WELL), RuntimeError, "right sides must have size (3, k)"),
      (S(T(2, 1), T(2, 2, values=[[1, 2], [2, 4]])), RuntimeError, "singular")],
-    oracle=lambda torch, b, a: (torch.linalg.solve(a, b), torch.linalg.lu_factor(a.detach())[0]),
+    oracle=lambda torch, b, a: (
+        torch.linalg.solve(a, b if b.dim() == 2 else b[:, None]), torch.linalg.lu_factor(a.detach())[0]
+    ),
 )  # fmt: skip
 row(
     "potrf", potrf, [S(_POSITIVE), S(_POSITIVE, False), S(T(1, 1, values=[[2.5]]))],

@@ -140,9 +140,9 @@ def _dim_and_flag(name, input, dim, keepdim):
 def median(input, dim=None, keepdim=False):
     """median(input): middle element, the lower of two. median(input, dim=-1, keepdim=False): (values, indices) along
     dim."""
-    if dim is None:
+    if dim is None and not keepdim:
         return middle(input)
-    return median_along(input, *_dim_and_flag("median", input, dim, keepdim))
+    return median_along(input, *_dim_and_flag("median", input, -1 if dim is None else dim, keepdim))
 
 
 def mode(input, dim=-1, keepdim=False):
@@ -208,6 +208,8 @@ def _torch_choice(name, numbers=0):
         given, rest = args[:numbers], args[numbers:]
         if rest and isinstance(rest[0], bool):
             rest = (-1, rest[0])
+        if not rest and kwargs.get("keepdim"):
+            rest = (-1,)
         return getattr(torch, name)(x.contiguous(), *given, *rest, **kwargs)
 
     return peer
@@ -215,7 +217,8 @@ def _torch_choice(name, numbers=0):
 
 _ANY_OF_TIES = "PyTorch does not say which of equal elements it takes"
 row(
-    "median", median, [*_PAIRED, S(APART, True)], [NO_SUCH_DIM, _NONE], types=ALL, oracle=_torch_choice("median"),
+    "median", median, [*_PAIRED, S(APART, True), S(APART, keepdim=True)], [NO_SUCH_DIM, _NONE],
+    types=ALL, oracle=_torch_choice("median"),
     differs={"order of ties": _ANY_OF_TIES, "nan": "PyTorch answers nan now; the era did not say, and here nan is the "
              "largest number"},
 )  # fmt: skip

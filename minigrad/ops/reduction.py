@@ -1,10 +1,10 @@
-"""Reductions: sums, means, norms, extremes, order statistics, running sums and products.
+"""Reductions: sums, products, means, spread, running sums and products.
 
 A full reduction is computed in double precision (int64 for integer types), as in the era: of a Tensor it is a Python
 number, of a Variable it has size (1,) and the Variable's type. Along a dimension, a 1-D input gives size (1,) too:
 there is no 0-d.
 
-Reductions that return elements of the input, and sorting, are in `ordering`.
+Norms are in `norms`; reductions that return elements of the input, and sorting, in `ordering`.
 """
 
 import math
@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, like
-from minigrad.ops.elementwise import abs, keep, plain_number, quiet, sign, sub_pair
+from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.indexing import raw
 from minigrad.ops.shape import broadcast_to, index, reshape, size_of, wrap_dim
 from minigrad.ops.shape import cat as join
@@ -44,7 +44,7 @@ def _count(size, dim):
     return math.prod(size) if dim is None else size[dim]
 
 
-def _floating(x, name):
+def floating_only(x, name):
     if x.dtype.kind != "f":
         raise TypeError(
             f"{name}: defined for floating types only, got {x.dtype}; convert the tensor first, for example with "
@@ -57,7 +57,7 @@ def wide_type(x):
     return np.float64 if x.dtype.kind == "f" else np.int64
 
 
-def _widened(forward):
+def widened(forward):
     """A forward(x, dim, ...) whose full reductions are computed in the wide type and rounded once, to x's type."""
 
     def function(x, dim, *parameters):
@@ -68,7 +68,7 @@ def _widened(forward):
     return quiet(function)
 
 
-def _whole(operation, input, *parameters):
+def whole(operation, input, *parameters):
     """The full reduction: of a Tensor a number, in the wide type."""
     if not isinstance(input, Tensor):
         return operation(input, *parameters)
@@ -77,7 +77,7 @@ def _whole(operation, input, *parameters):
 
 def _reduced(operation, input, dim, *parameters):
     if dim is None:
-        return _whole(operation, input, None, *parameters)
+        return whole(operation, input, None, *parameters)
     return operation(input, wrap_dim(dim, len(size_of(input)), f"{operation.name}: dim"), *parameters)
 
 
@@ -122,9 +122,9 @@ def sum(input, dim=None, keepdim=False):
     return _reduced(total, input, dim, keepdim)
 
 
-@_widened
+@widened
 def _mean(x, dim, keepdim):
-    _floating(x, "mean")
+    floating_only(x, "mean")
     with np.errstate(all="ignore"):
         return np.true_divide(x.sum(axis=dim, keepdims=True), _count(x.shape, dim)).reshape(
             size_after(x.shape, dim, keepdim)
@@ -182,7 +182,8 @@ _WHOLE_AND_ALONG = [
 ]  # fmt: skip
 NO_SUCH_DIM = (S(T(3, 4), 2), RuntimeError, "dim must be from -2 to 1 for 2 dimensions, got 2")
 BOOL_DIM = (S(T(3, 4), True), TypeError, "dim must be an int, got bool")
-_FRACTIONS = (S(T(3, dtype="int64")), TypeError, "floating types only")
+APART = T(3, 4, distinct=True)
+FRACTIONS = (S(T(3, dtype="int64")), TypeError, "floating types only")
 row(
     "sum",
     sum,
@@ -190,7 +191,7 @@ row(
     [NO_SUCH_DIM, BOOL_DIM],
     types=ALL,
 )
-row("mean", mean, _WHOLE_AND_ALONG, [NO_SUCH_DIM, _FRACTIONS])
+row("mean", mean, _WHOLE_AND_ALONG, [NO_SUCH_DIM, FRACTIONS])
 row(
     "prod", prod,
     [S(T(3, 4, low=-1.9, high=1.9)), S(T(3, 4, low=-1.9, high=1.9), 0), S(T(2, 3, 4, low=-1.9, high=1.9), -2, True),
@@ -204,9 +205,9 @@ row(
 # ---------------------------------------------------------------- spread
 
 
-@_widened
+@widened
 def _variance(x, dim, unbiased, keepdim):
-    _floating(x, "var")
+    floating_only(x, "var")
     with np.errstate(all="ignore"):
         from_mean = x - x.mean(axis=dim, keepdims=True)
         square = (from_mean * from_mean).sum(axis=dim, keepdims=True)
@@ -231,7 +232,7 @@ def _deviation_rule(g, x, out, dim, unbiased):
 
 
 deviation = Operation(
-    "std", _widened(lambda *args: np.sqrt(_variance(*args))), "x", "dim unbiased keepdim",
+    "std", widened(lambda *args: np.sqrt(_variance(*args))), "x", "dim unbiased keepdim",
     derivatives={"x": _deviation_rule},
 )  # fmt: skip
 
@@ -263,91 +264,9 @@ for _function in (var, std):
         _function.__name__, _function,
         [S(T(3, 4)), S(T(3, 4), False), S(T(3, 4), unbiased=False), S(T(3, 4), 0), S(T(2, 3, 4), -2, False),
          S(T(3, 4), 1, True, True),
-         S(T(4), 0)], [NO_SUCH_DIM, _FRACTIONS],
+         S(T(4), 0)], [NO_SUCH_DIM, FRACTIONS],
         differs={"one element": "its unbiased variance is nan, and so is the derivative; PyTorch's is 0 now"},
     )  # fmt: skip
-
-
-# ---------------------------------------------------------------- norms
-
-
-@_widened
-def _p_norm(x, dim, keepdim, p):
-    _floating(x, "norm")
-    size = np.abs(x)
-    with np.errstate(all="ignore"):
-        if p == 0:
-            found = (x != 0).sum(axis=dim, keepdims=True).astype(x.dtype)
-        elif p == math.inf:
-            found = size.max(axis=dim, keepdims=True)
-        elif p == -math.inf:
-            found = size.min(axis=dim, keepdims=True)
-        elif p == 1:
-            found = size.sum(axis=dim, keepdims=True)
-        elif p == 2:
-            found = np.sqrt((x * x).sum(axis=dim, keepdims=True))
-        else:
-            found = (size**p).sum(axis=dim, keepdims=True) ** (1 / p)
-    return found.reshape(size_after(x.shape, dim, keepdim))
-
-
-def _norm_rule(g, x, out, p, dim):
-    """d|x| / dx_i = sign(x_i) (|x_i| / |x|)^(p-1), and 0 at 0."""
-    size = size_of(x)
-    g, out = expand_back(g, size, dim), expand_back(out, size, dim)
-    if p == 0:
-        return x * 0
-    if p == 1:
-        return broadcast_to(g, size) * sign(x)
-    if p == 2:
-        return keep(g / nonzero_or_one(out), out != 0) * x
-    if p in (math.inf, -math.inf):  # shared by tied elements: the limit of large p
-        tied = np.abs(raw(x)) == raw(out)
-        share = tied / tied.sum(axis=dim, keepdims=True)
-        return g * sign(x) * like(x, share.astype(raw(x).dtype))
-    return g * sign(x) * nonzero_or_one(abs(x)) ** (p - 1) * nonzero_or_one(out) ** (1 - p)
-
-
-p_norm = Operation("norm", _p_norm, "x", "dim keepdim p", derivatives={"x": _norm_rule})
-
-
-def norm(input, p=2, dim=None, keepdim=False):
-    """norm(input, p=2), norm(input, p, dim, keepdim=False): (sum |x|^p)^(1/p).
-
-    p: any number; 0 counts the elements that are not 0, inf is the largest |x|, -inf the smallest. The derivative at 0
-    is taken as 0. Floating types only.
-    """
-    p = plain_number(p)
-    if isinstance(p, bool) or not isinstance(p, (int, float)):
-        raise TypeError(f"norm: p must be a number, got {type(p).__name__}")
-    if dim is None:
-        return _whole(p_norm, input, None, False, p)
-    return p_norm(input, wrap_dim(dim, len(size_of(input)), "norm: dim"), keepdim, p)
-
-
-def dist(input, other, p=2):
-    """dist(input, other, p=2): norm of input - other (broadcast)."""
-    return norm(sub_pair(input, other), p)
-
-
-APART = T(3, 4, distinct=True)
-_WIDE_POWERS = {"huge": "a full norm of a FloatTensor adds the powers in double precision, and overflows later"}
-row(
-    "norm", norm,
-    [S(T(3, 4)), S(APART, 1), S(T(3, 4), 2, 1), S(T(3, 4), 2, 0, True), S(APART, 3, -1), S(APART, 1.5),
-     S(APART, 0.5, 1),
-     S(APART, -1, 0), S(APART, 0, 1), S(APART, math.inf), S(APART, math.inf, 1), S(APART, -math.inf, 0, True),
-     S(T(4), 2, 0),
-     S(T(1, distinct=True)), S(T(2, 2, values=[[0, 0], [3, 4]], fixed=True), 2, 0)],
-    [(S(T(3, 4), 2, 2), RuntimeError, "dim must be"), (S(T(3), "2"), TypeError, "p must be a number, got str"),
-     _FRACTIONS], choices={"p": (0, 0.5, 1, 1.5, 2, 3, math.inf, -math.inf, -2)},
-    differs=_WIDE_POWERS,
-)  # fmt: skip
-row(
-    "dist", dist, [S(T(3, 4), T(3, 4)), S(T(3, 4), T(4), 3), S(T(1), T(1), 1)],
-    [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast")],
-    differs=_WIDE_POWERS,
-)  # fmt: skip
 
 
 # ---------------------------------------------------------------- running sums and products
@@ -472,7 +391,7 @@ def equal(input, other):
 
 
 def _histogram(x, bins, low, high):
-    _floating(x, "histc")
+    floating_only(x, "histc")
     if low == high:
         low, high = float(x.min()), float(x.max())
     if low == high:

@@ -274,16 +274,16 @@ def _placed(x, where, size):
     return out
 
 
-def select(input, dim, index_):
+def select(input, dim, index):
     """select(input, dim, index): the view input[:, ..., index] without dimension dim; a Number of a 1-D Tensor."""
     dim = wrap_dim(dim, len(size_of(input)), "select: dim")
-    return input[(slice(None),) * dim + (index_,)]
+    return input[(slice(None),) * dim + (index,)]
 
 
-def narrow(input, dim, start, length):
-    """narrow(input, dim, start, length): the view of elements start to start + length - 1 along dim."""
+def narrow(input, dimension, start, length):
+    """narrow(input, dimension, start, length): the view of elements start to start + length - 1 along dimension."""
     size = size_of(input)
-    dim = wrap_dim(dim, len(size), "narrow: dim")
+    dim = wrap_dim(dimension, len(size), "narrow: dimension")
     if length < 1 or start < 0 or start + length > size[dim]:
         raise RuntimeError(
             f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least "
@@ -344,12 +344,12 @@ def cat(seq, dim=0):
     return _cat(*seq, wrap_dim(dim, len(size_of(seq[0])), "cat: dim"))
 
 
-def stack(seq, dim=0):
-    """stack(seq, dim=0): the tensors of seq, of one size, joined along a new dimension.
+def stack(sequence, dim=0):
+    """stack(sequence, dim=0): the tensors of sequence, of one size, joined along a new dimension.
 
     Raises ValueError on an empty sequence, RuntimeError on differing sizes.
     """
-    seq = _sequence(seq, "stack", ValueError)
+    seq = _sequence(sequence, "stack", ValueError)
     size = size_of(seq[0])
     for k, s in enumerate(seq):
         if size_of(s) != size:
@@ -425,86 +425,4 @@ row("unbind", unbind, [S(T(3, 2)), S(T(2, 3), 1)], types=ALL, method=False)
 row(
     "repeat", repeat, [S(T(2, 3), 2, 1), S(T(3), 2, 2), S(T(1), 4)],
     [(S(T(2, 3), 2), ValueError, "at least 2 sizes")], types=ALL, exported=(),
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- views by stride (the engine records these itself)
-
-
-def geometry(base, view):
-    """Where `view` lies in the memory of `base`, in elements: (base sizes, base strides, sizes, strides, offset)."""
-    item = base.itemsize
-    offset = _address(view) - _address(base)
-    return (
-        tuple(base.shape), tuple(s // item for s in base.strides),
-        tuple(view.shape), tuple(s // item for s in view.strides), offset // item,
-    )  # fmt: skip
-
-
-def _address(array):
-    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
-
-
-def _laid_out(x, base_size, base_stride):
-    """Zero-filled flat memory in which a tensor of base_size with base_stride would lie, and that tensor with x in it.
-
-    `start` is where its first element lies: negative strides put it behind the others.
-    """
-    reach = [(s - 1) * t for s, t in zip(base_size, base_stride)]
-    start = -sum(r for r in reach if r < 0)
-    flat = np.zeros_like(x, shape=(start + sum(r for r in reach if r > 0) + 1,))
-    whole = _strided(flat, base_size, base_stride, start)
-    whole[...] = x
-    return flat, whole, start
-
-
-def _strided(flat, size, stride, offset):
-    return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * flat.itemsize for s in stride))
-
-
-def _as_strided(x, base_size, base_stride, size, stride, offset):
-    flat, _, start = _laid_out(x, base_size, base_stride)
-    return _strided(flat, size, stride, start + offset).copy()
-
-
-def _add_strided(x, base_size, base_stride, size, stride, offset):
-    """The transpose of as_strided: x added up where its elements came from; several may have come from one place."""
-    flat, whole, start = _laid_out(np.zeros_like(x, shape=base_size), base_size, base_stride)
-    places = start + offset
-    for k, (n, t) in enumerate(zip(size, stride)):
-        places = places + np.arange(n, like=x).reshape((n,) + (1,) * (len(size) - k - 1)) * t
-    np.add.at(flat, places, x)
-    return whole.copy()
-
-
-def _write_view(base, value, base_size, base_stride, size, stride, offset):
-    flat, whole, start = _laid_out(base, base_size, base_stride)
-    _strided(flat, size, stride, start + offset)[...] = value
-    return whole.copy()
-
-
-def _zeros(x):
-    return x * 0
-
-
-_GEOMETRY = "base_size base_stride size stride offset"
-as_strided = Operation(
-    "as_strided", _as_strided, "x", _GEOMETRY,
-    derivatives={"x": lambda g, base_size, base_stride, size, stride, offset:
-                 add_strided(g, base_size, base_stride, size, stride, offset)},
-)  # fmt: skip
-add_strided = Operation(
-    "add_strided", _add_strided, "x", _GEOMETRY,
-    derivatives={"x": lambda g, base_size, base_stride, size, stride, offset:
-                 as_strided(g, base_size, base_stride, size, stride, offset)},
-)  # fmt: skip
-write_view = Operation(
-    "write_view", _write_view, "base value", _GEOMETRY,
-    derivatives={
-        "base": lambda g, base_size, base_stride, size, stride, offset:
-            write_view(g, _zeros(as_strided(g, base_size, base_stride, size, stride, offset)),
-                       base_size, base_stride, size, stride, offset),
-        "value": lambda g, base_size, base_stride, size, stride, offset:
-            as_strided(g, base_size, base_stride, size, stride, offset),
-    },
 )  # fmt: skip

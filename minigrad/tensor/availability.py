@@ -93,6 +93,18 @@ def checked(entry):
     return call
 
 
+# What the era's documentation calls the second operand of these.
+_SECOND_OPERAND = {"mul": "value", "div": "value", "fmod": "divisor", "remainder": "divisor", "pow": "exponent"}
+
+
+def _by_name(name, second, other, named):
+    """The second operand of a function form that was given by its name."""
+    if other is not None or list(named) not in ([second], ["other"]):
+        given = ", ".join(map(repr, named)) or "nothing"
+        raise TypeError(f"{name}: takes (input, other), other also by the name {second!r}, got {given} by name")
+    return next(iter(named.values()))
+
+
 def function_form(entry):
     """The row as a function of the package: with its types checked, and with `out=`."""
     name, call = entry.name, entry.function
@@ -108,6 +120,16 @@ def function_form(entry):
 
         def function(input, *, out=None):
             return call(input) if out is None else results.into(name, out, call(input))
+
+    elif name in _SECOND_OPERAND:
+        second = _SECOND_OPERAND[name]
+
+        def function(input, other=None, *, out=None, **named):
+            if type(input) is half:
+                refuse(input)
+            if named or other is None:
+                other = _by_name(name, second, other, named)
+            return call(input, other) if out is None else results.into(name, out, call(input, other))
 
     elif arguments == 2:
 

@@ -9,14 +9,8 @@ import operator
 import numpy as np
 
 from minigrad import _core
+from minigrad.ops.masking import check_async
 from minigrad.tensor import memory, printing
-
-
-def check_async(name, kwargs):
-    """Refuse keywords other than `async`, the era's name of non_blocking, which is a reserved word today."""
-    for keyword in kwargs:
-        if keyword != "async":
-            raise TypeError(f"{name}: unexpected keyword argument {keyword!r}")
 
 
 class _Storage:
@@ -160,8 +154,12 @@ class _Storage:
         self.array[...] = self._number(value)
         return self
 
-    def copy_(self, source, non_blocking=False):
-        """copy_(source): the elements of a storage of any type and the same length, converted."""
+    def copy_(self, source, non_blocking=False, **kwargs):
+        """copy_(source): the elements of a storage of any type and the same length, converted.
+
+        non_blocking (once called async) matters between the CPU and a GPU only.
+        """
+        check_async(f"{self.kind}.copy_", kwargs)
         if not isinstance(source, _Storage):
             raise TypeError(f"{self.kind}.copy_: source must be a storage, got {type(source).__name__}")
         if len(source) != len(self):

@@ -4,11 +4,10 @@ A Tensor holds its array in `.array` and never records history. What a type can 
 the table of operations (`minigrad.ops.table`) and from `minigrad.tensor.methods`, on Tensors and Variables alike.
 """
 
-
 import numpy as np
 
 from minigrad import _core, cuda
-from minigrad.ops import elementwise
+from minigrad.ops import bits, elementwise
 from minigrad.tensor import memory, storage
 from minigrad.tensor.memory import NO_ELEMENTS
 
@@ -161,19 +160,19 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
         return _core.call_in_place("remainder", elementwise.remainder, self, (other,), {})
 
     def __iand__(self, other):
-        return _core.call_in_place("bitand", elementwise.bitand, self, (other,), {})
+        return _core.call_in_place("bitand", bits.bitand, self, (other,), {})
 
     def __ior__(self, other):
-        return _core.call_in_place("bitor", elementwise.bitor, self, (other,), {})
+        return _core.call_in_place("bitor", bits.bitor, self, (other,), {})
 
     def __ixor__(self, other):
-        return _core.call_in_place("bitxor", elementwise.bitxor, self, (other,), {})
+        return _core.call_in_place("bitxor", bits.bitxor, self, (other,), {})
 
     def __ilshift__(self, other):
-        return _core.call_in_place("lshift", elementwise.lshift, self, (other,), {})
+        return _core.call_in_place("lshift", bits.lshift, self, (other,), {})
 
     def __irshift__(self, other):
-        return _core.call_in_place("rshift", elementwise.rshift, self, (other,), {})
+        return _core.call_in_place("rshift", bits.rshift, self, (other,), {})
 
 
 def _rebuild(cls, handle, offset, size, stride):

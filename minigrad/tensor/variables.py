@@ -2,7 +2,7 @@
 
 from minigrad import _core
 from minigrad._core import Operation, Variable, array_of
-from minigrad.ops import shape
+from minigrad.ops import shape, strided
 from minigrad.tensor import memory
 from minigrad.tensor.memory_methods import checked_sizes
 
@@ -13,7 +13,7 @@ _strided = Operation(
     ),
     "x", "base_size base_stride size stride offset", view=True,
     derivatives={"x": lambda g, base_size, base_stride, size, stride, offset:
-                 shape.add_strided(g, base_size, base_stride, size, stride, offset)},
+                 strided.add_strided(g, base_size, base_stride, size, stride, offset)},
 )  # fmt: skip
 
 
@@ -62,3 +62,4 @@ def install():
     """Give Variables these methods."""
     for function in (as_strided, resize, resize_as):
         _core.install(Variable, function.__name__, function)
+    _core.install(Variable, "_grad", Variable.grad)  # private, but code of the era wrote it

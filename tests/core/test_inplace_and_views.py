@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import minigrad as torch
 from minigrad import _core
 from minigrad.autograd import Function, Variable
-from minigrad.ops.shape import as_strided, sum_to_size
+from minigrad.ops.shape import sum_to_size
+from minigrad.ops.strided import as_strided
 from minigrad.testing import check_gradients
 
 
