@@ -92,3 +92,14 @@ def test_a_plain_call_holds():
     text = "import minigrad; minigrad.as_torch(); import torch; print(torch.zeros(1).type(), torch is minigrad)"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("torch.FloatTensor True\n", "")
+
+
+def test_torch_is_a_name_in_modules_too():
+    import minigrad
+
+    with minigrad.as_torch() as torch:
+        import torch.nn.functional as F
+
+        assert F.torch is torch
+    with pytest.raises(AttributeError, match="has no 'torch'"):
+        minigrad.nn.functional.torch  # noqa: B018 - it raises

@@ -279,12 +279,10 @@ def _value(x, value):
     if not isinstance(value, (Tensor, Variable)):
         hint = "; make a tensor of it first" if isinstance(value, (list, tuple, np.ndarray)) else ""
         raise TypeError(f"x[...] = value: expected a number or a tensor, got {type(value).__name__}{hint}")
-    if isinstance(x, Tensor) != isinstance(value, Tensor):
-        raise TypeError(
-            "x[...] = value: a Tensor and a Variable do not mix; "
-            + ("take the value's tensor, value.data" if isinstance(x, Tensor) else "wrap the value, Variable(value)")
-        )
-    return value
+    if isinstance(x, Tensor) and isinstance(value, Variable):
+        raise TypeError("x[...] = value: a Tensor and a Variable do not mix; take the value's tensor, value.data")
+    # What is assigned to a Variable from a Tensor is a constant: programs fill padded batches that way.
+    return Variable(value) if isinstance(x, Variable) and isinstance(value, Tensor) else value
 
 
 def _converted(value, x):
