@@ -86,7 +86,7 @@ def backward(variables, grad_variables=None, retain_graph=None, create_graph=Non
     """
     variables, grads, create_graph = _prepare("backward", variables, grad_variables, create_graph)
     retain = _retain("backward", retain_graph, create_graph, retain_variables)
-    with np.errstate(all="ignore"):  # infinities and nans are values, as in the forward pass
+    with np.errstate(all="ignore"):    # infinities and nans are values, as in the forward pass
         run_backward(variables, grads, retain, create_graph)
 
 
@@ -113,7 +113,7 @@ def grad(
         if not v.requires_grad:
             raise RuntimeError(f"grad: input {k} does not require grad; set requires_grad=True before it is used")
     retain = _retain("grad", retain_graph, create_graph, None)
-    with np.errstate(all="ignore"):  # infinities and nans are values, as in the forward pass
+    with np.errstate(all="ignore"):    # infinities and nans are values, as in the forward pass
         found = run_backward(outputs, grads, retain, create_graph, inputs, not only_inputs)
     for k, g in enumerate(found):
         if g is None and not allow_unused:

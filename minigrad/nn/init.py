@@ -187,5 +187,4 @@ def sparse(tensor, sparsity, std=0.01):
         array[randperm(array.shape[0]).array[:zeros], column] = 0
     return tensor
 
-
 __getattr__ = missing.attribute_error(__name__)

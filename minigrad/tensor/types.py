@@ -4,6 +4,7 @@ A Tensor holds its array in `.array` and never records history. What a type can 
 the table of operations (`minigrad.ops.table`) and from `minigrad.tensor.methods`, on Tensors and Variables alike.
 """
 
+
 import numpy as np
 
 from minigrad import _core, cuda
