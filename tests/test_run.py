@@ -296,6 +296,7 @@ print(type(a.sum()), a.mean(), (a + 1).tolist(), np.float(a * 2), copy.deepcopy(
 a[0] = 2
 print(loss.data[0], torch.from_numpy(a), torch.Tensor(a).sum())
 b = torch.ones(2, 1).numpy()
+print([np.mean([1., 2.]), np.float32(0.5)], {'a': np.int64(3)}, np.array([1., 2.5]))
 print(np.int(3.9), np.Inf, np.array([1]).astype(np.float).dtype, type(b))
 try:
     float(torch.ones(2).numpy())
@@ -312,6 +313,7 @@ def test_an_array_of_one_element_is_a_number_again(run):
         "<class 'numpy.ndarray'> True\n"
         "<class 'numpy.float32'> 0.5 [1.5] 1.0 [ True] True\n"
         "2.0 \n 2\n[torch.FloatTensor of size 1]\n 2.0\n"
+        "[1.5, 0.5] {'a': 3} [1.  2.5]\n"
         "3 inf float64 <class 'numpy.ndarray'>\n"
         "TypeError\n"
     )

@@ -106,10 +106,12 @@ def test_variables_and_parameters():
     assert made_p.is_leaf
 
 
-def test_results_cannot_be_saved():
+def test_results_come_back_as_leaves():
     v = Variable(torch.ones(2), requires_grad=True)
-    with pytest.raises(RuntimeError, match="only leaf Variables"):
-        again(v * 2)
+    for made in (again(v * 2), pickle.loads(pickle.dumps(v * 2))):
+        assert made.data.tolist() == [2, 2]
+        assert (made.is_leaf, made.requires_grad, made.volatile) == (True, True, False)
+    assert again(Variable(torch.ones(2), volatile=True) * 2).volatile
 
 
 def test_a_state_dict():

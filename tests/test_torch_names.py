@@ -140,3 +140,14 @@ def test_a_companion_among_the_programs_own_files_is_the_programs(tmp_path, monk
         with pytest.raises(ModuleNotFoundError, match=r"No module named 'torchvision\.datasets'"):
             import torchvision.datasets
     del sys.modules["torchvision"]
+
+
+def test_torch_is_a_name_in_modules_too():
+    import minigrad
+
+    with minigrad.as_torch() as torch:
+        import torch.nn.functional as F
+
+        assert F.torch is torch
+    with pytest.raises(AttributeError, match="has no 'torch'"):
+        minigrad.nn.functional.torch  # noqa: B018 - it raises

@@ -14,6 +14,6 @@ from minigrad.nn.recurrent import *
 from minigrad.utils import missing
 
 # isort: split
-from minigrad.nn import modules
+from minigrad.nn import backend, modules
 
 __getattr__ = missing.attribute_error(__name__)

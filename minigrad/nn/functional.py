@@ -39,7 +39,7 @@ from minigrad.ops.margins import (
     triplet_margin_loss,
 )
 from minigrad.ops.neural import glu, hardshrink, logsigmoid, prelu, softplus, softshrink, softsign, tanhshrink
-from minigrad.ops.shape import clone, squeeze
+from minigrad.ops.shape import clone, squeeze, view_as
 from minigrad.utils import missing
 
 __all__ = [
@@ -249,6 +249,11 @@ def _kept(array, size, p):
     return noise
 
 
+def _as_result(input):
+    """The input; of a leaf, such as a Parameter, an alias: a result may stand where no Parameter may."""
+    return view_as(input, input) if isinstance(input, Variable) and input.is_leaf else input
+
+
 def dropout(input, p=0.5, training=False, inplace=False):
     """dropout(input, p=0.5, training=False, inplace=False): each element is 0 with probability p, else scaled by
     1/(1-p).
@@ -257,7 +262,7 @@ def dropout(input, p=0.5, training=False, inplace=False):
     """
     _check_probability("dropout", p)
     if not training or p == 0:
-        return input
+        return _as_result(input)
     array = array_of(input)
     return _scaled(input, _kept(array, array.shape, p), inplace)
 
@@ -282,7 +287,7 @@ def _channel_dropout(name, input, p, training, inplace):
     if len(size) < 2:
         raise ValueError(f"{name}: input must have at least 2 dimensions (N, C), got {size}")
     if not training or p == 0:
-        return input
+        return _as_result(input)
     return _scaled(input, _kept(array_of(input), size[:2] + (1,) * (len(size) - 2), p), inplace)
 
 
@@ -298,7 +303,7 @@ def alpha_dropout(input, p=0.5, training=False):
     """
     _check_probability("alpha_dropout", p)
     if not training or p == 0:
-        return input
+        return _as_result(input)
     if p == 1:
         return input * 0
     dropped = tensor_from_array(np.empty_like(array_of(input), order="C")).bernoulli_(p).array
@@ -408,5 +413,6 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     1.
     """
     return squeeze(margins.cosine_similarity(x1, x2, dim, eps))
+
 
 __getattr__ = missing.attribute_error(__name__)

@@ -17,7 +17,7 @@ from minigrad.ops.recurrent import CELLS, GATES, join_states, recurrent, recurre
 from minigrad.ops.recurrent_reference import each, over_time, stacked
 from minigrad.ops.shape import reshape, size_of, transpose
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNFromCell"]
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase", "RNNFromCell"]
 
 
 def _initialise(module):
@@ -323,8 +323,32 @@ class RNNFromCell(_Layers):
 # ---------------------------------------------------------------- cells
 
 
-class _Cell(Module):
-    """What the three cells share: parameters, checks, printing."""
+class RNNCellBase(Module):
+    """A base for cells of one's own: checks of what comes in, for cells with input_size and hidden_size."""
+
+    def check_forward_input(self, input):
+        """RuntimeError unless the input's dimension 1 is input_size."""
+        self._check_size("input", input, 1, self.input_size)
+
+    def check_forward_hidden(self, input, hx, hidden_label=""):
+        """RuntimeError unless the state has the input's batch and is hidden_size wide."""
+        self._check_size(f"hidden{hidden_label}", hx, 0, size_of(input)[0])
+        self._check_size(f"hidden{hidden_label}", hx, 1, self.hidden_size)
+
+    def _check_size(self, what, x, dim, expected):
+        if size_of(x)[dim] != expected:
+            raise RuntimeError(
+                f"{type(self).__name__}: {what} must be {expected} long in dimension {dim}, got size {size_of(x)}"
+            )
+
+    def __repr__(self):
+        options = {"bias": True, "nonlinearity": "tanh"}
+        changed = [f", {o}={getattr(self, o)}" for o, usual in options.items() if getattr(self, o, usual) != usual]
+        return f"{type(self).__name__}({self.input_size}, {self.hidden_size}{''.join(changed)})"
+
+
+class _Cell(RNNCellBase):
+    """What the three cells share: parameters, checks."""
 
     states = 1
 
@@ -355,11 +379,6 @@ class _Cell(Module):
             for argument, h in zip(checks.state_names(self.states), checks.check_states(name, hx, self.states))
         ])  # fmt: skip
         return recurrent_step(kind, input, states if self.states > 1 else states[0], w_ih, w_hh, b_ih, b_hh)
-
-    def __repr__(self):
-        options = {"bias": True, "nonlinearity": "tanh"}
-        changed = [f", {o}={getattr(self, o)}" for o, usual in options.items() if getattr(self, o, usual) != usual]
-        return f"{type(self).__name__}({self.input_size}, {self.hidden_size}{''.join(changed)})"
 
 
 class RNNCell(_Cell):

@@ -323,9 +323,9 @@ _cat = Operation(
 
 
 def _sequence(seq, name, error):
-    if isinstance(seq, (Tensor, Variable)) or not hasattr(seq, "__iter__"):
+    if isinstance(seq, Tensor) or not hasattr(seq, "__iter__"):
         raise TypeError(f"{name}: expected a list or tuple of tensors, got {type(seq).__name__}")
-    seq = tuple(seq)
+    seq = tuple(seq)  # of a Variable, its slices along the first dimension: cat(h[-2:], 1) joins two directions
     if not seq:
         raise error(f"{name}: expected at least one tensor, got an empty sequence")
     for s in seq:

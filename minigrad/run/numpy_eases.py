@@ -1,9 +1,10 @@
 """What course code of 2017 expects of NumPy and today's NumPy refuses, given back for a program that is run as it is.
 
-Two things, both without another meaning in today's NumPy:
+Three things, none with another meaning in today's NumPy:
 
 - `'%.3f' % loss.data.numpy()` and `float(loss.data.numpy())`: an array of one element, in a dimension, as a number.
   `Tensor.numpy()` gives such arrays (only those of one element) of a subclass that converts as before.
+- `print([np.mean(losses)])`: NumPy's numbers inside lists and dicts print as numbers.
 - names that NumPy has dropped and that were other names of what is still there: `np.float`, `np.int`, `np.Inf` ...
 """
 
@@ -91,6 +92,7 @@ def install():
     for name, value in _NAMES.items():
         if name not in vars(np):
             setattr(np, name, value)
+    np.set_printoptions(legacy="1.25")  # numbers in lists print as 0.5, not as np.float64(0.5)
     plain = _core.Tensor.numpy
 
     def numpy(self):

@@ -30,7 +30,7 @@ def pickler_class(base, is_own, numbering, sources):
                 return rebuild_tensor, _geometry(obj.array)
             elif type(obj) is Parameter:
                 return rebuild_parameter, (obj.data, obj.requires_grad, _hooks(obj))
-            elif type(obj) is Variable and obj.is_leaf:
+            elif type(obj) is Variable:
                 return rebuild_variable, (obj.data, obj.requires_grad, obj.volatile, _hooks(obj))
             return NotImplemented
 

@@ -181,8 +181,7 @@ def deepcopy_variable(self, memo):
 
 
 def reduce_variable(self):
-    if self.grad_fn is not None:
-        raise RuntimeError("pickle: only leaf Variables can be pickled; use .detach() or .data")
+    """Data and flags; of a result too, which comes back as a leaf: modules that keep one are saved whole."""
     return _rebuild_variable, (self.data, self.requires_grad, self.volatile, self._backward_hooks)
 
 
