@@ -85,8 +85,8 @@ class Module:
         KeyError if something else has the name, TypeError for a wrong kind.
         """
         buffers = self._table("_buffers")
-        # A Tensor kept under the name already, often of the same memory, stays in front.
-        if not isinstance(self.__dict__.get(name), Tensor):
+        # A Tensor or Variable kept under the name already, often of the same memory, stays in front.
+        if not isinstance(self.__dict__.get(name), (Tensor, Variable)):
             self._check_name(name, buffers, "buffer")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"{_kind(self)}: buffer {name!r} must be a Tensor or None, got {_kind(tensor)}")
