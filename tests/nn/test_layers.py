@@ -212,7 +212,7 @@ def test_dropout_keeps_the_mean(p):
 def test_dropout_edges():
     x = Variable(torch.ones(5))
     assert nn.Dropout(1)(x).data.tolist() == [0] * 5
-    inner = x * 2
+    inner = Variable(torch.ones(5), requires_grad=True) * 2
     for layer in (nn.Dropout(0), nn.Dropout(0.5).eval(), F.dropout, F.alpha_dropout):
         assert layer(inner) is inner
         assert layer(x).data.data_ptr() == x.data.data_ptr()
