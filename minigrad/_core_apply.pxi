@@ -148,8 +148,9 @@ cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
 
 cdef object refuse_types(Operation operation, Py_ssize_t position, object first, object other, bint variables):
     argument = operation.arguments[position] if not operation.variadic else f"number {position}"
-    if type(first) is not type(other):
-        places = [f"{type_name(a)} on {'the CPU' if cnp.PyArray_Check(a) else 'the GPU'}" for a in (first, other)]
+    if not together(first, other):
+        places = [f"a {type_name(a)} on {'the CPU' if cnp.PyArray_Check(a) else f'GPU {a.device.id}'}"
+                  for a in (first, other)]
         error = RuntimeError
         text = f"expected all arguments in one place, got {places[0]} and {places[1]}; use .cuda() or .cpu()"
     else:
@@ -159,6 +160,17 @@ cdef object refuse_types(Operation operation, Py_ssize_t position, object first,
                 "convert one of them, for example with .type_as() or "
                 f".{class_of(first).__name__.removesuffix('Tensor').lower()}()")
     raise error(f"{operation.name}: {text}")
+
+
+cdef inline bint together(object a, object b) except -1:
+    """Whether two arrays lie in one memory: the CPU's, or that of one GPU."""
+    return type(a) is type(b) and (cnp.PyArray_Check(a) or a.device == b.device)
+
+
+cdef object run_there(object array, function, tuple args):
+    """function(*args) with the GPU of `array` as the one in use, on which results come to lie."""
+    with array.device:
+        return function(*args)
 
 
 cdef object apply(Operation operation, tuple args):
@@ -212,8 +224,10 @@ cdef object apply(Operation operation, tuple args):
                 number = type_number(array)
                 if first is None:
                     first, first_number = array, number
-                elif number != first_number or type(array) is not type(first):
+                elif number != first_number or not together(first, array):
                     refuse_types(operation, i, first, array, level == 4)
+            elif first is not None and not together(first, array):
+                refuse_types(operation, i, first, array, level == 4)
         else:
             array = a
         Py_INCREF(array)
@@ -227,7 +241,7 @@ cdef object apply(Operation operation, tuple args):
     needs = 0 if is_volatile else needs & operation._differentiable
     forward = operation.forward if needs or operation.inference is None else operation.inference
     try:
-        result = forward(*arrays)
+        result = forward(*arrays) if first is None or cnp.PyArray_Check(first) else run_there(first, forward, arrays)
     except Exception as error:
         if operation.rescue is None:
             raise

@@ -1,7 +1,7 @@
 """The operations: each forward and each derivative written once, and the table that lists them all."""
 
 from minigrad import _core, kernels
-from minigrad.ops import elementwise, linear, margins, matrix, neural, ordering, recurrent, shape, subscript
+from minigrad.ops import arrays, elementwise, linear, margins, matrix, neural, ordering, recurrent, shape, subscript
 from minigrad.ops.table import table
 
 
@@ -17,7 +17,8 @@ def connect():
         as_strided=shape.as_strided, write_view=shape.write_view, identity=shape.identity,
         sum_to_size=shape.sum_to_size,
         matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
-        geometry=shape.geometry, accumulate_arrays=kernels.accumulate, copy_array=lambda array: array.copy(),
+        geometry=shape.geometry, accumulate_arrays=kernels.accumulate, copy_array=arrays.copy,
+        is_writable=arrays.is_writable,
         fit_target=elementwise.fit_target,
     )  # fmt: skip
 

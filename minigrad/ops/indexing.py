@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of, like
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.shape import index as basic_index
 from minigrad.ops.shape import reshape, size_of, sum_to_size, wrap_dim
@@ -37,7 +38,7 @@ def check_bounds(name, where, limit, what):
 def check_index(name, value, argument="index"):
     """Refuse what is not a LongTensor (or a Variable of one)."""
     if not isinstance(value, (Tensor, Variable)):
-        if isinstance(value, np.ndarray) and value.dtype == LONG:  # in a formula
+        if getattr(value, "ndim", 0) and value.dtype == LONG:  # an array, in a formula
             return value
         raise TypeError(f"{name}: {argument} must be a LongTensor, got {type(value).__name__}")
     dtype = array_of(value).dtype
@@ -47,11 +48,7 @@ def check_index(name, value, argument="index"):
     return value
 
 
-@quiet
-def add_at(x, where, source):
-    """x (changed) with source added at the places `where`; a place named twice gets both."""
-    np.add.at(x, where, source)
-    return x
+add_at = quiet(arrays.add_at)
 
 
 class Places:
@@ -60,16 +57,12 @@ class Places:
 
     def __init__(self, name, locate):
         def write(x, where, value):
-            out = x.copy()
-            out[where] = value
-            return out
+            return arrays.write_at(x.copy(), where, value)
 
         def winners(index, dim, size, got):
             """Where a place is named more than once, the last value stays: 1 for it, 0 for the others."""
-            where, numbers = locate(index, dim, size), np.arange(got.size, like=got).reshape(got.shape)
-            marks = np.zeros_like(numbers, shape=size)
-            marks[where] = numbers
-            return marks[where] == numbers
+            numbers = np.arange(got.size, like=got).reshape(got.shape)
+            return arrays.last_named(size, locate(index, dim, size), got) == numbers
 
         def written(g, index, dim, x_size, source_size):
             got = self.read(g, index, dim)
@@ -398,8 +391,7 @@ row(
 
 
 def _windows(x, dim, size, step):
-    seen = np.lib.stride_tricks.sliding_window_view(x, size, axis=dim, writeable=True)
-    return seen[(slice(None),) * dim + (slice(None, None, step),)]
+    return arrays.windows(x, dim, size, step)
 
 
 def _add_windows(x, dim, size, step, input_size):

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, like
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import clip, keep, log, quiet, sigmoid, sign
 from minigrad.ops.indexing import check_bounds, check_index, raw
 from minigrad.ops.neural import log_softmax
@@ -58,6 +59,7 @@ def constant_weight(name, weight, x):
         raise error(
             f"{name}: Expected object of type {raw(x).dtype} but found type {raw(weight).dtype} for argument 'weight'"
         )
+    arrays.check_together(name, raw(x), raw(weight), "the weight")
     return raw(weight)
 
 
@@ -216,7 +218,7 @@ def _flat_classes(x):
 def _classes_back(flat, size):
     if len(size) == 2:
         return flat
-    return np.ascontiguousarray(np.moveaxis(flat.reshape(size[0], *size[2:], size[1]), -1, 1))
+    return arrays.in_order(np.moveaxis(flat.reshape(size[0], *size[2:], size[1]), -1, 1))
 
 
 def _each(where):
@@ -427,8 +429,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=True):
     target = matched("binary_cross_entropy", input, target, ValueError)
     x = raw(input)
     if x.min() < 0 or x.max() > 1:
-        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {x.min():.4g} to "
-                           f"{x.max():.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
+        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {float(x.min()):.4g} to "
+                           f"{float(x.max()):.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
     return _bce(input, target, _element_weight("binary_cross_entropy", weight, input), size_average)
 
 

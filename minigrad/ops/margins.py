@@ -144,7 +144,7 @@ def multilabel_margin_loss(input, target, size_average=True):
     input = _samples(name, input)
     count, classes = size_of(input)
     where = where.reshape(count, classes)
-    given = np.cumprod(where >= 0, axis=1).astype(bool)
+    given = np.cumprod((where >= 0).astype(np.int64), axis=1).astype(bool)
     chosen = np.where(given, where, 0)
     check_bounds(f"{name}: target", chosen, classes, f"{classes} classes")
     target_class = np.zeros_like(given)
@@ -188,8 +188,8 @@ def multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=Tr
             f"{name}: weight must have one element a class, size ({classes},), got {tuple(weight.shape)}"
         )
     picked = elements.read(input, like(input, where.reshape(count, 1)), 1)
-    others = np.ones((count, classes), np.uint8)
-    others[np.arange(count), where] = 0
+    others = np.ones_like(where, np.uint8, shape=(count, classes))
+    others[np.arange(count, like=where), where] = 0
     losses = keep(clip(input - picked + margin, 0, None), like(input, others))
     if p == 2:
         losses = losses * losses

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import cast, flat_fallback
 from minigrad.ops.indexing import check_number, raw
 from minigrad.ops.shape import place, reshape, size_of, sum_to_size
@@ -190,6 +191,7 @@ def copy(input, src, broadcast=True):
     """
     if not isinstance(src, (Tensor, Variable)):
         raise TypeError(f"copy_: src must be a tensor, got {type(src).__name__}")
+    src = moving.to(src, arrays.device_of(raw(input)))
     mine, its = raw(input), raw(src)
     if not broadcast and mine.size != its.size:
         raise RuntimeError(
