@@ -24,13 +24,32 @@ def oracle_demanded(config):
     return os.environ.get("MINIGRAD_ORACLE") == "1" or config.option.markexpr.strip() == "oracle"
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device", choices=["cpu", "cuda"], default="cpu",
+        help="where the tests of operations, modules and losses keep their arrays; cuda: on the GPU that CuPy finds, "
+        "and an error where there is none",
+    )  # fmt: skip
+
+
+def check_device(config):
+    """Refuse a run on the GPU where there is none: skipped tests would look like passed ones."""
+    if config.option.device == "cuda":
+        from minigrad.ops import devices
+
+        if not devices.is_available():
+            raise pytest.UsageError(f"--device cuda: {devices.missing()}")
+
+
 def pytest_configure(config):
+    check_device(config)
     config.addinivalue_line("markers", "oracle: compares with PyTorch itself; skipped where it is not installed")
 
 
 def pytest_report_header(config):
     torch = importlib.metadata.version("torch") if HAS_TORCH else "not installed, tests marked oracle are skipped"
-    return [f"random numbers: MINIGRAD_TEST_SEED={SEED}", f"oracle: torch {torch}"]
+    gpu = "real" if config.option.device == "cuda" else "none, tests/cuda use a stand-in over NumPy"
+    return [f"random numbers: MINIGRAD_TEST_SEED={SEED}", f"oracle: torch {torch}", f"GPU: {gpu}"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

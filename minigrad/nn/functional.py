@@ -11,7 +11,7 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, like, tensor_from_array, type_name
 from minigrad.nn.batchnorm import batch_norm
-from minigrad.ops import elementwise, margins, neural
+from minigrad.ops import arrays, elementwise, margins, neural
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.indexing import index_add
 from minigrad.ops.linear import bilinear, linear
@@ -391,7 +391,7 @@ def embedding_bag(
     if starts is None:
         return vectors.mean(1) if mode == "mean" else vectors.sum(1)
     counts = np.diff(starts, append=size[0])
-    bags = like(vectors, np.repeat(np.arange(len(starts)), counts))
+    bags = like(vectors, arrays.repeated_numbers(counts))
     out = index_add(
         like(vectors, np.zeros_like(array_of(vectors), shape=(len(starts), _size(vectors)[1]))), 0, bags, vectors
     )
@@ -408,5 +408,6 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     1.
     """
     return squeeze(margins.cosine_similarity(x1, x2, dim, eps))
+
 
 __getattr__ = missing.attribute_error(__name__)

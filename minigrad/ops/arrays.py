@@ -28,6 +28,19 @@ def device_of(array):
     return None if isinstance(array, np.ndarray) else int(array.device.id)
 
 
+def type_of(array):
+    """What gradients of the array must be like: (dtype, number of the GPU)."""
+    return array.dtype, device_of(array)
+
+
+def zeros(size, dtype, number):
+    """Zeros in the memory of the GPU with this number, or of the CPU (None)."""
+    if number is None:
+        return np.zeros(size, dtype)
+    with devices.use(number):
+        return devices.cupy().zeros(size, dtype)
+
+
 def library_of(array):
     """The module whose functions make arrays like this one: numpy or cupy."""
     return np if isinstance(array, np.ndarray) else devices.cupy()
@@ -51,11 +64,11 @@ def place_name(array):
     return "the CPU" if isinstance(array, np.ndarray) else f"GPU {device_of(array)}"
 
 
-def check_together(name, first, other, what):
-    """Refuse arrays of which one lies elsewhere than the other. what: the other's role in the call."""
+def check_together(name, first, other, what, first_is="the input"):
+    """Refuse arrays of which one lies elsewhere than the other. what, first_is: their roles in the call."""
     if type(first) is not type(other) or device_of(first) != device_of(other):
         raise RuntimeError(
-            f"{name}: expected all arguments in one place, got the input on {place_name(first)} and {what} on "
+            f"{name}: expected all arguments in one place, got {first_is} on {place_name(first)} and {what} on "
             f"{place_name(other)}; use .cuda() or .cpu()"
         )
 
@@ -89,6 +102,24 @@ def to_gpu(array, number, non_blocking=False):
         if isinstance(array, np.ndarray):
             return devices.cupy().array(array, order="C", blocking=not non_blocking)
         return array.copy(order="C")
+
+
+def assign(target, source, non_blocking=False):
+    """target[...] = source, which may lie elsewhere and be of another type; their shapes are equal."""
+    if isinstance(target, np.ndarray):
+        target[...] = to_host(source)
+    else:
+        number = device_of(target)
+        source = source if device_of(source) == number else to_gpu(source, number, non_blocking)
+        run(lambda target: target.__setitem__(..., source.astype(target.dtype, copy=False)), target)
+
+
+def fill(array, value):
+    """Every element of the array set to the number value."""
+    if isinstance(array, np.ndarray):
+        array.fill(value)
+    else:
+        run(lambda array: array.fill(value), array)
 
 
 def beside(array, like):

@@ -7,17 +7,19 @@ What a GPU is called, everywhere in the package: an int from 0 on; None is the C
 """
 
 import importlib
+import sys
 
 from minigrad import _core
 
 _found = None  # (cupy or None, number of GPUs, what is missing) once looked for
 _callbacks = []  # called with cupy when it is found
-_cpu_instead = False
+_cpu_instead = _noticed = False
 
 
 def on_found(callback):
     """Call `callback(cupy)` as soon as a GPU and CuPy are found."""
     _callbacks.append(callback)
+    return callback
 
 
 def _look():
@@ -55,18 +57,23 @@ def _no_answer(error):
     if "cudaErrorNoDevice" in text:
         return "CuPy and the driver are installed, but no GPU was found (CUDA_VISIBLE_DEVICES may hide it)"
     if "cudaErrorInsufficientDriver" in text:
-        return "CuPy is installed, but NVIDIA's driver is missing, or older than CuPy's CUDA: install it, see nvidia-smi"
+        return (
+            "CuPy is installed, but NVIDIA's driver is missing or older than CuPy's CUDA (see nvidia-smi)"
+        )
     return f"CuPy is installed, but the GPU does not answer ({text})"
 
 
 def is_available():
-    """Whether tensors can live on a GPU: CuPy can be imported and finds one. Never raises; looked for once."""
-    return _look()[0] is not None
+    """Whether tensors can live on a GPU: CuPy can be imported and finds one. Never raises; looked for once.
+
+    After `use_cpu` it is False.
+    """
+    return not _cpu_instead and _look()[0] is not None
 
 
 def count():
     """Number of GPUs that can be used."""
-    return _look()[1]
+    return 0 if _cpu_instead else _look()[1]
 
 
 def missing():
@@ -80,9 +87,19 @@ def use_cpu():
     _cpu_instead = True
 
 
-def stays_on_cpu():
-    """Whether what asks for a GPU gets the CPU: after `use_cpu`, where there is no GPU."""
-    return _cpu_instead and not is_available()
+def require():
+    """Whether to go to the GPU: True where there is one; False, the first time with a notice, after `use_cpu`.
+
+    Raises RuntimeError that says what is missing otherwise.
+    """
+    global _noticed
+    if _cpu_instead:
+        if not _noticed:
+            _noticed = True
+            print("minigrad run --cpu: the program asks for a GPU; it continues on the CPU", file=sys.stderr)
+        return False
+    cupy()
+    return True
 
 
 def cupy():
@@ -91,9 +108,15 @@ def cupy():
     if found is None:
         raise RuntimeError(
             f"cuda: tensors live on the CPU only: {what}. To run a program that asks for a GPU on the CPU: "
-            f"python -m minigrad run --cpu program.py; in your own code, guard it: if {_core.package}.cuda.is_available()"
+            "python -m minigrad run --cpu program.py; in your own code, guard it: "
+            f"if {_core.package}.cuda.is_available()"
         )
     return found
+
+
+def is_gpu_array(value):
+    """Whether value is an array in a GPU's memory."""
+    return _found is not None and _found[0] is not None and isinstance(value, _found[0].ndarray)
 
 
 def current():

@@ -429,8 +429,9 @@ def binary_cross_entropy(input, target, weight=None, size_average=True):
     target = matched("binary_cross_entropy", input, target, ValueError)
     x = raw(input)
     if x.min() < 0 or x.max() > 1:
-        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {float(x.min()):.4g} to "
-                           f"{float(x.max()):.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
+        low, high = float(x.min()), float(x.max())
+        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {low:.4g} to "
+                           f"{high:.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
     return _bce(input, target, _element_weight("binary_cross_entropy", weight, input), size_average)
 
 

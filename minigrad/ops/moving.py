@@ -19,7 +19,7 @@ def _back(g, there, here):
 
 
 def to(input, number, non_blocking=False):
-    """The tensor in the memory of the GPU with this number, or of the CPU (None): itself if it is there, else a copy."""
+    """The tensor on the GPU with this number, or in the CPU's memory (None): itself if it is there, else a copy."""
     here = arrays.device_of(array_of(input))
     return input if here == number else _move(input, number, here, non_blocking)
 
@@ -32,6 +32,7 @@ def cpu(input):
 def cuda(input, device=None, non_blocking=False):
     """cuda(input, device=None, non_blocking=False): the tensor in a GPU's memory: itself if it is there, else a copy.
 
-    device: the GPU's number; None stands for the one in use. non_blocking: do not wait for a copy from pinned memory. Differentiable. Raises RuntimeError where there is no GPU.
+    device: the GPU's number; None stands for the one in use. non_blocking: do not wait for a copy from pinned memory.
+    Differentiable. Raises RuntimeError where there is no GPU.
     """
     return to(input, devices.checked("cuda", device), non_blocking)

@@ -12,7 +12,7 @@ cells of the reference; the biases may be None. Arrays that have no kernels (`ke
 import numpy as np
 
 from minigrad import kernels
-from minigrad._core import Operation, Variable, array_of, like
+from minigrad._core import Operation, array_of, like
 from minigrad.ops import recurrent_anywhere
 from minigrad.ops.recurrent_reference import CELLS, lstm_cell, over_time, stacked
 from minigrad.ops.shape import _cat, index, reshape, size_of

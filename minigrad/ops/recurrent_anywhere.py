@@ -10,6 +10,7 @@ import numpy as np
 from minigrad import _core
 from minigrad.ops.recurrent_reference import CELLS, over_time
 
+
 def layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, reverse=False, save=True):
     """One layer in one direction: (h, hn, cn, saved), as `minigrad.kernels.layer_forward`."""
     _check_sizes(x, h0, w_ih, w_hh)
@@ -17,8 +18,8 @@ def layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, rev
     rows, h, c, *weights = values
     batch = h0.shape[0]
     sizes = [batch] * (x.shape[0] // batch) if batch_sizes is None else [int(b) for b in batch_sizes]
-    output, last = over_time(lambda x, hidden: CELLS[kind](x, hidden, *weights), rows, h if c is None else (h, c), sizes,
-                             reverse)  # fmt: skip
+    start = h if c is None else (h, c)
+    output, last = over_time(lambda x, hidden: CELLS[kind](x, hidden, *weights), rows, start, sizes, reverse)
     last = (last,) if c is None else last
     found = [_core.array_of(output), *(_core.array_of(v).copy() for v in last)]
     return found[0], found[1], found[2] if len(found) > 2 else None, (values, (output, *last)) if save else None
