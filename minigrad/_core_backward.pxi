@@ -225,7 +225,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
             grads = buffer.first
         else:
             grads = (buffer.first, *(buffer.others or (None,) * (node.outputs - 1)))
-        result = node.step(grads, mask, create_graph) if create_graph else step_there(node, grads, mask)
+        result = step_there(node, grads, mask, create_graph)
         if node._post_hooks is not None:
             result = run_post_hooks(node, result, grads, create_graph)
         if not retain:
@@ -269,15 +269,21 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
     return tuple([captured[v._grad_fn][v._output_nr] if grad_fn_of(v) is not None else captured[v] for v in inputs])
 
 
-cdef list step_there(Node node, object grads, long mask):
-    """The node's first derivative, on the GPU where its gradient lies."""
-    cdef object array = grads
+cdef list step_there(Node node, object grads, long mask, bint create_graph):
+    """The node's derivative, on the GPU where its gradient lies."""
+    cdef object array = grads, g
     if node.outputs > 1:
-        array = next((g for g in grads if g is not None), None)
+        array = None
+        for g in grads:
+            if g is not None:
+                array = g
+                break
+    if create_graph and array is not None:
+        array = variable_array(<Variable> array)
     if array is None or cnp.PyArray_Check(array):
-        return node.step(grads, mask, False)
+        return node.step(grads, mask, create_graph)
     with array.device:
-        return node.step(grads, mask, False)
+        return node.step(grads, mask, create_graph)
 
 
 cdef object run_post_hooks(Node node, list result, object grads, bint create_graph):

@@ -29,6 +29,10 @@ def raw(x):
 
 def check_bounds(name, where, limit, what):
     """Refuse entries of the index array `where` outside [0, limit)."""
+    arrays.run(_check_bounds, where, name, limit, what)
+
+
+def _check_bounds(where, name, limit, what):
     # Read as unsigned, a negative number is a huge one: a single comparison finds both kinds.
     if where.size and where.view(np.uint64).max() >= limit:
         wrong = where[(where < 0) | (where >= limit)].reshape(-1)[0]
@@ -341,7 +345,7 @@ row(
 
 def _flat_index(name, input, index):
     where, count = raw(check_index(name, index)), math.prod(size_of(input))
-    wrong = where[(where < -count) | (where >= count)]
+    wrong = arrays.run(lambda where: where[(where < -count) | (where >= count)], where)
     if wrong.size:
         raise RuntimeError(f"{name}: index {int(wrong.reshape(-1)[0])} is out of range for {count} elements: "
                            f"indices go from {-count} to {count - 1}")  # fmt: skip

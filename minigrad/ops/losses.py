@@ -306,7 +306,7 @@ def _classified(operation, input, target, weight, size_average, ignore_index, re
         raise RuntimeError(
             f"{name}: for an input of size {size}, target must have size {wanted}, got {tuple(where.shape)}{hint}"
         )
-    kept = where if ignore_index is None else where[where != ignore_index]
+    kept = where if ignore_index is None else arrays.run(lambda where: where[where != ignore_index], where)
     check_bounds(f"{name}: target", kept, size[1], f"{size[1]} classes")
     weight = constant_weight(name, weight, input)
     if weight is not None and weight.shape != size[1:2]:
@@ -427,9 +427,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=True):
     differ, RuntimeError for an input outside [0, 1].
     """
     target = matched("binary_cross_entropy", input, target, ValueError)
-    x = raw(input)
-    if x.min() < 0 or x.max() > 1:
-        low, high = float(x.min()), float(x.max())
+    low, high = arrays.run(lambda x: (float(x.min()), float(x.max())), raw(input))
+    if low < 0 or high > 1:
         raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {low:.4g} to "
                            f"{high:.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
     return _bce(input, target, _element_weight("binary_cross_entropy", weight, input), size_average)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from minigrad._core import like
+from minigrad.ops import moving
 from minigrad.ops.elementwise import abs, clip, exp, keep, log, minimum, pow, sqrt
 from minigrad.ops.indexing import check_bounds, check_index, elements, raw
 from minigrad.ops.losses import (
@@ -131,6 +132,7 @@ def _samples(name, input, dimensions=(1, 2)):
     return reshape(input, (1, size[0])) if len(size) == 1 else input
 
 
+@moving.at_home
 def multilabel_margin_loss(input, target, size_average=True):
     """multilabel_margin_loss(input, target, size_average=True): mean over samples of
     sum over target classes j and other classes i of max(0, 1 - x_j + x_i) / C.
@@ -167,6 +169,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=True):
     return binary_cross_entropy_with_logits(input, target, weight, size_average)
 
 
+@moving.at_home
 def multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=True):
     """multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=True): mean over samples of
     sum over i != y of w_y max(0, margin - x_y + x_i)^p / C.

@@ -1,7 +1,20 @@
 """From one memory to another: `cpu()` and `cuda()`, whose derivative is the way back."""
 
+import functools
+
 from minigrad._core import Operation, array_of
 from minigrad.ops import arrays, devices
+
+
+def at_home(function):
+    """A function of tensors, run with the GPU in use on which the first of them lies."""
+
+    @functools.wraps(function)
+    def run(input, *args, **kwargs):
+        with arrays.near(array_of(input)):
+            return function(input, *args, **kwargs)
+
+    return run
 
 
 def _moved(x, there, here, non_blocking=False):

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, like
-from minigrad.ops import arrays
+from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import abs, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
 from minigrad.ops.indexing import check_bounds, check_index, raw, rows
 from minigrad.ops.reduction import along, total
@@ -328,6 +328,7 @@ def embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False):
     return _embedding(weight, indices, padding_idx, bool(scale_grad_by_freq))
 
 
+@moving.at_home
 def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq=False):
     """embedding_bag(weight, indices, offsets=None, mode="mean"): mean (or "sum") of the rows of weight each bag names.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation, array_of, like
-from minigrad.ops import recurrent_anywhere
+from minigrad.ops import arrays, recurrent_anywhere
 from minigrad.ops.recurrent_reference import CELLS, lstm_cell, over_time, stacked
 from minigrad.ops.shape import _cat, index, reshape, size_of
 from minigrad.ops.table import S, T, no_oracle, row
@@ -181,7 +181,7 @@ def recurrent_step(kind, x, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
 def zero_state(x, batch, hidden_size):
     """Zeros (1, batch, hidden_size) of x's type, at its level."""
     array, size = array_of(x), (1, batch, hidden_size)
-    return like(x, np.zeros(size, array.dtype) if isinstance(array, np.ndarray) else np.zeros_like(array, shape=size))
+    return like(x, arrays.zeros(size, *arrays.type_of(array)))
 
 
 def split_state(hidden, count):

@@ -57,7 +57,8 @@ def setitem(x, where, value):
                     f"{type(value).__name__} of size {size_of(value)}; take its element, value[0]"
                 )
             if number:
-                x.array[plan] = value
+                with arrays.near(x.array):
+                    x.array[plan] = value
                 return
             target = tensor_from_array(x.array[plan])
         else:
@@ -79,7 +80,7 @@ def setitem(x, where, value):
         if number:
             call_in_place("index_fill", tuples.fill, x, (carrier, places, value), {})
         else:
-            value = _fitted(_converted(value, x), array_of(x)[places].shape)
+            value = _fitted(_converted(value, x), arrays.run(lambda x: x[places].shape, array_of(x)))
             call_in_place("index_copy", tuples.write, x, (carrier, value, places), {})
 
 
@@ -208,6 +209,10 @@ def _slices(x, where):
 
 
 def _check_entries(array, limit, dim):
+    arrays.run(_check_entries_there, array, limit, dim)
+
+
+def _check_entries_there(array, limit, dim):
     if array.size and array.view(np.uint64).max() >= limit:
         wrong = array[(array < 0) | (array >= limit)].reshape(-1)[0]
         raise IndexError(f"x[index]: index {int(wrong)} is out of range for dimension {dim} of size {limit}; "

@@ -168,7 +168,8 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
     @classmethod
     def storage_type(cls):
         """The class of this type's storages."""
-        return storage.storage_classes[cls.kind.replace("Tensor", "Storage")]
+        classes = storage.cuda_classes if cls.is_cuda else storage.storage_classes
+        return classes[cls.__name__.replace("Tensor", "Storage")]
 
     @property
     def data(self):

@@ -236,7 +236,7 @@ class MemoryPointer:
         self.mem, self.ptr, self.device_id, self.device = mem, mem.ptr + offset, mem.device_id, mem.device
 
 
-class PinnedMemoryPointer(np.ndarray):
+class PinnedMemoryPointer(bytearray):
     """Stands for pinned memory: the base of what `empty_pinned` makes."""
 
 
@@ -629,7 +629,7 @@ def _from_pickle(host):
 
 
 def _empty_pinned(shape, dtype=float, order="C"):
-    memory = np.empty(max(int(np.prod(shape)), 1) * np.dtype(dtype).itemsize, np.uint8).view(PinnedMemoryPointer)
+    memory = PinnedMemoryPointer(max(int(np.prod(shape)), 1) * np.dtype(dtype).itemsize)
     return np.ndarray(shape, dtype, memory, order=order)
 
 
