@@ -138,9 +138,13 @@ cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
         raise TypeError(f"{name}: a Tensor and a Variable do not mix in one operation (got {', '.join(kinds)}); wrap "
                         "the Tensor, Variable(tensor), or take the Variable's tensor, variable.data")
     for kind, a in zip(kinds, args):
-        if isinstance(a, np.ndarray) or hasattr(a, "__cuda_array_interface__"):
-            raise TypeError(f"{name}: a NumPy array does not mix with a {kinds[0] if kinds[0] != kind else kinds[1]}; "
-                            f"convert it first: {package}.from_numpy(array)")
+        other = kinds[0] if kinds[0] != kind else kinds[1]
+        if isinstance(a, np.ndarray):
+            raise TypeError(f"{name}: a NumPy array does not mix with a {other}; convert it first: "
+                            f"{package}.from_numpy(array)")
+        if not isinstance(a, Value) and hasattr(a, "__cuda_array_interface__"):
+            raise TypeError(f"{name}: a GPU's array does not mix with a {other}; convert it first: "
+                            f"{package}.from_dlpack(array)")
         if kind not in ("Variable", "Tensor", "int", "float", "bool", "NoneType"):
             raise TypeError(f"{name}: expected tensors and numbers, got {kind} (in {', '.join(kinds)})")
     raise TypeError(f"{name}: cannot take ({', '.join(kinds)})")

@@ -15,9 +15,12 @@ from minigrad.ops import arrays
 
 def test_types_and_names(gpu):
     t = torch.cuda.FloatTensor([[1, 2], [3, 4]])
-    assert type(t) is torch.cuda.FloatTensor and isinstance(t, cuda.FloatTensor)
+    assert type(t) is torch.cuda.FloatTensor
+    assert isinstance(t, cuda.FloatTensor)
     assert not isinstance(t, torch.FloatTensor)
-    assert torch.is_tensor(t) and t.is_cuda and not t.cpu().is_cuda
+    assert torch.is_tensor(t)
+    assert t.is_cuda
+    assert not t.cpu().is_cuda
     assert t.type() == "minigrad.cuda.FloatTensor" == torch.typename(t)
     assert repr(cuda.FloatTensor) == "<class 'minigrad.cuda.FloatTensor'>"
     assert t.get_device() == 0
@@ -27,20 +30,26 @@ def test_types_and_names(gpu):
         assert t.type() == "torch.cuda.FloatTensor"
     for name in ("Float", "Double", "Half", "Long", "Int", "Short", "Char", "Byte"):
         kind = getattr(cuda, f"{name}Tensor")
-        assert type(kind(2, 3)) is kind and kind(2, 3).size() == (2, 3)
+        assert type(kind(2, 3)) is kind
+        assert kind(2, 3).size() == (2, 3)
         assert type(t.type(f"torch.cuda.{name}Tensor")) is kind
         assert type(t.type(kind)) is type(getattr(t, name.lower())()) is kind
         assert type(t.type(f"torch.{name}Tensor")) is getattr(torch, f"{name}Tensor")
         assert t.type(kind).tolist() == [[1, 2], [3, 4]]
         assert type(kind(2).storage()) is getattr(cuda, f"{name}Storage") is kind.storage_type()
-    assert t.type("torch.cuda.FloatTensor") is t and t.cuda() is t and t.float() is t
+    assert t.type("torch.cuda.FloatTensor") is t
+    assert t.cuda() is t
+    assert t.float() is t
     assert t.cpu().cpu().tolist() == t.tolist()
     assert type(t.type_as(torch.LongTensor([1]))) is torch.LongTensor
     assert type(torch.LongTensor([1]).type_as(t)) is cuda.FloatTensor
     assert type(t.new(3)) is type(t.new([1, 2])) is cuda.FloatTensor
     assert {cuda.FloatTensor, torch.FloatTensor} <= torch._tensor_classes
     v = Variable(t)
-    assert v.is_cuda and v.data is t and v.cpu().data.tolist() == t.tolist() and v.get_device() == 0
+    assert v.is_cuda
+    assert v.data is t
+    assert v.cpu().data.tolist() == t.tolist()
+    assert v.get_device() == 0
     with pytest.raises(AttributeError, match="has no 'sqrt'"):
         cuda.LongTensor([1]).sqrt  # noqa: B018
     with pytest.raises(TypeError, match="stores numbers but does not compute"):
@@ -51,7 +60,8 @@ def test_constructors(gpu):
     t = cuda.FloatTensor([1, 2, 3])
     same = cuda.FloatTensor(t)
     same[0] = 7
-    assert t[0] == 7 and same.data_ptr() == t.data_ptr()
+    assert t[0] == 7
+    assert same.data_ptr() == t.data_ptr()
     assert cuda.FloatTensor(t.storage())[0] == 7
     assert cuda.FloatTensor(np.ones((2, 2))).tolist() == [[1, 1], [1, 1]]
     assert cuda.FloatTensor().size() == () == cuda.FloatTensor([]).size()
@@ -69,7 +79,8 @@ def test_default_type(gpu):
                 torch.randn(3), torch.Tensor([1, 2]), torch.zeros_like(torch.ones(2)), torch.nn.Linear(2, 2).weight.data,
                 torch.nn.BatchNorm1d(2).running_var, torch.nn.LSTM(2, 2).weight_hh_l0.data]  # fmt: skip
         assert all(type(t) is cuda.FloatTensor for t in made)
-        assert torch.arange(3).tolist() == [0, 1, 2] and torch.zeros(2).tolist() == [0, 0]
+        assert torch.arange(3).tolist() == [0, 1, 2]
+        assert torch.zeros(2).tolist() == [0, 0]
         assert torch.Storage is cuda.FloatStorage
     finally:
         torch.set_default_tensor_type("torch.FloatTensor")
@@ -105,7 +116,8 @@ def test_mixing_memories_names_both(what, gpu):
 
 def test_copies_convert_and_move(gpu):
     there, here = cuda.FloatTensor(2, 2).zero_(), torch.DoubleTensor([[1, 2], [3, 4]])
-    assert there.copy_(here).tolist() == here.tolist() and there.is_cuda
+    assert there.copy_(here).tolist() == here.tolist()
+    assert there.is_cuda
     assert here.zero_().copy_(there).tolist() == [[1, 2], [3, 4]]
     there[0] = torch.FloatTensor([8, 9])
     there[:, 1] = torch.cuda.FloatTensor([5, 6])
@@ -114,7 +126,8 @@ def test_copies_convert_and_move(gpu):
     there[cuda.LongTensor([1])] = torch.ones(1, 2)
     assert there.tolist() == [[0, 5], [1, 1]]
     out = cuda.FloatTensor(1)
-    assert torch.add(there, 1, out=out) is out and out.tolist() == [[1, 6], [2, 2]]
+    assert torch.add(there, 1, out=out) is out
+    assert out.tolist() == [[1, 6], [2, 2]]
     with pytest.raises(TypeError, match="must have the result's type minigrad.cuda.FloatTensor, got minigrad.FloatTensor"):
         torch.add(there, 1, out=torch.FloatTensor(2, 2))
 
@@ -135,6 +148,14 @@ def test_adding_at_places_in_every_type(kind, gpu):
         assert cuda.ByteTensor([250]).index_add_(0, cuda.LongTensor([0]), cuda.ByteTensor([10])).tolist() == [4]
 
 
+def test_arrays_do_not_mix_with_tensors(gpu):
+    t = cuda.FloatTensor([1, 2])
+    with pytest.raises(TypeError, match="a GPU's array does not mix with a Tensor; convert it first: .*from_dlpack"):
+        torch.add(t, t.array)
+    with pytest.raises(TypeError, match="expected tensors and numbers, got str"):
+        torch.add(t, "2")
+
+
 def test_numpy_is_refused_with_the_way_out(gpu):
     t = cuda.FloatTensor([1, 2])
     for refused in (t.numpy, lambda: np.asarray(t), lambda: np.asarray(t, dtype=np.float64)):
@@ -145,9 +166,16 @@ def test_numpy_is_refused_with_the_way_out(gpu):
 
 def test_elements(gpu):
     t = cuda.LongTensor([4])
-    assert int(t) == 4 and float(t) == 4.0 and bool(t) and t[0] == 4 and 4 in t and 5 not in t
+    assert int(t) == 4
+    assert float(t) == 4.0
+    assert bool(t)
+    assert t[0] == 4
+    assert 4 in t
+    assert 5 not in t
     assert [int(x) for x in cuda.LongTensor([1, 2])] == [1, 2]
-    assert t.sum() == 4 and t.max() == 4 and isinstance(t.sum(), int)
+    assert t.sum() == 4
+    assert t.max() == 4
+    assert isinstance(t.sum(), int)
     assert t.clone().apply_(lambda x: x + 1).tolist() == [5]
     assert t.map_(cuda.LongTensor([3]), lambda x, y: x * y).tolist() == [12]
 
@@ -155,28 +183,46 @@ def test_elements(gpu):
 def test_memory_and_storage(gpu):
     t = cuda.FloatTensor([[1, 2, 3], [4, 5, 6]])
     s = t.storage()
-    assert type(s) is cuda.FloatStorage and s.is_cuda and len(s) == 6 and s.get_device() == 0
-    assert t[1].storage_offset() == 3 and t[1].storage()._cdata == s._cdata == t.t().storage()._cdata
+    assert type(s) is cuda.FloatStorage
+    assert s.is_cuda
+    assert len(s) == 6
+    assert s.get_device() == 0
+    assert t[1].storage_offset() == 3
+    assert t[1].storage()._cdata == s._cdata == t.t().storage()._cdata
     s[0] = 9
     s[4:6] = 7
-    assert t.tolist() == [[9, 2, 3], [4, 7, 7]] and s[0] == 9 and list(s) == [9, 2, 3, 4, 7, 7]
+    assert t.tolist() == [[9, 2, 3], [4, 7, 7]]
+    assert s[0] == 9
+    assert list(s) == [9, 2, 3, 4, 7, 7]
     view = cuda.FloatStorage(s, 1, 2)
     view.fill_(0)
-    assert t.tolist() == [[9, 0, 0], [4, 7, 7]] and view._cdata != s._cdata
-    assert view._root_storage()[1] == 1 and s[1:3].tolist() == [0, 0]
+    assert t.tolist() == [[9, 0, 0], [4, 7, 7]]
+    assert view._cdata != s._cdata
+    assert view._root_storage()[1] == 1
+    assert s[1:3].tolist() == [0, 0]
     back = s.cpu()
-    assert type(back) is torch.FloatStorage and back.tolist() == s.tolist() and type(back.cuda()) is cuda.FloatStorage
-    assert type(s.double()) is cuda.DoubleStorage and type(s.type("torch.LongStorage")) is torch.LongStorage
+    assert type(back) is torch.FloatStorage
+    assert back.tolist() == s.tolist()
+    assert type(back.cuda()) is cuda.FloatStorage
+    assert type(s.double()) is cuda.DoubleStorage
+    assert type(s.type("torch.LongStorage")) is torch.LongStorage
     assert s.clone().copy_(torch.LongStorage([1] * 6)).tolist() == [1] * 6
     u = cuda.FloatTensor().set_(s, 1, (2, 2), (3, 1))
-    assert u.tolist() == [[0, 0], [7, 7]] and u.storage()._cdata == s._cdata and u.is_set_to(u)
+    assert u.tolist() == [[0, 0], [7, 7]]
+    assert u.storage()._cdata == s._cdata
+    assert u.is_set_to(u)
     u[0, 0] = 5
     assert t[0, 1] == 5
     grown = cuda.FloatTensor([1, 2]).resize_(3)
-    assert grown.is_cuda and grown[0] == 1 and grown.size() == (3,)
-    assert t.is_shared() and t.share_memory_() is t and not t.is_pinned()
+    assert grown.is_cuda
+    assert grown[0] == 1
+    assert grown.size() == (3,)
+    assert t.is_shared()
+    assert t.share_memory_() is t
+    assert not t.is_pinned()
     seen = Variable(t).as_strided((2, 2), (1, 2))
-    assert seen.data.tolist() == [[9, 0], [5, 4]] and seen.data.storage()._cdata == s._cdata
+    assert seen.data.tolist() == [[9, 0], [5, 4]]
+    assert seen.data.storage()._cdata == s._cdata
     assert t.unfold(1, 2, 1).tolist() == [[[9, 5], [5, 0]], [[4, 7], [7, 7]]]
     t.unfold(1, 2, 1)[0, 0, 0] = 1
     assert t[0, 0] == 1
@@ -195,7 +241,8 @@ def test_copies_and_pickles_keep_sharing(gpu):
     shared[0, 0] = 8
     assert t[0, 0] == 8
     v = copy.deepcopy(Variable(t, requires_grad=True))
-    assert v.is_cuda and v.requires_grad
+    assert v.is_cuda
+    assert v.requires_grad
 
 
 def test_files(gpu):
@@ -210,7 +257,8 @@ def test_files(gpu):
 
     for place in (None, "cuda:0", "cuda", {"cuda:0": "cuda:0"}, lambda storage, location: storage.cuda()):
         a, b, state, v = load(place)
-        assert type(a) is type(b) is cuda.FloatTensor and v.is_cuda
+        assert type(a) is type(b) is cuda.FloatTensor
+        assert v.is_cuda
         b.fill_(0)
         assert a.tolist() == [[1, 2], [0, 0]]
         torch.nn.LSTM(2, 3).cuda().load_state_dict(state)
@@ -218,7 +266,8 @@ def test_files(gpu):
     locations = []
     for place in ("cpu", {"cuda:0": "cpu"}, lambda storage, location: locations.append(location) or storage):
         a, b, state, v = load(place)
-        assert type(a) is torch.FloatTensor and not v.is_cuda
+        assert type(a) is torch.FloatTensor
+        assert not v.is_cuda
         assert not any(p.is_cuda for p in state.values())
         b.fill_(0)
         assert a.tolist() == [[1, 2], [0, 0]]
@@ -270,16 +319,20 @@ def test_random_numbers(gpu):
 
 
 def test_devices(gpu, real):
-    assert cuda.is_available() and cuda.device_count() >= 1 and cuda.current_device() == 0
+    assert cuda.is_available()
+    assert cuda.device_count() >= 1
+    assert cuda.current_device() == 0
     with cuda.device(-1), cuda.device_of(torch.ones(1)), cuda.device_of(torch.ones(1).cuda()):
         assert cuda.current_device() == 0
     cuda.set_device(0)
     cuda.set_device(-1)
     cuda.synchronize()
     cuda.empty_cache()
-    assert isinstance(cuda.get_device_name(0), str) and cuda.get_device_name(0)
+    assert isinstance(cuda.get_device_name(0), str)
+    assert cuda.get_device_name(0)
     major, minor = cuda.get_device_capability()
-    assert major >= 3 and minor >= 0
+    assert major >= 3
+    assert minor >= 0
     for number, error in ((99, RuntimeError), ("0", TypeError), (True, TypeError)):
         with pytest.raises(error, match="GPU"):
             torch.ones(1).cuda(number)
@@ -293,8 +346,12 @@ def test_devices(gpu, real):
 def test_pinned_memory(gpu):
     t = torch.ones(3)
     pinned = t.pin_memory()
-    assert pinned.is_pinned() and not t.is_pinned() and pinned.tolist() == [1, 1, 1]
-    assert pinned.pin_memory() is pinned and pinned.storage().is_pinned() and t.storage().pin_memory().is_pinned()
+    assert pinned.is_pinned()
+    assert not t.is_pinned()
+    assert pinned.tolist() == [1, 1, 1]
+    assert pinned.pin_memory() is pinned
+    assert pinned.storage().is_pinned()
+    assert t.storage().pin_memory().is_pinned()
     assert pinned.cuda(non_blocking=True).tolist() == pinned.cuda(**{"async": True}).tolist() == [1, 1, 1]
     with pytest.raises(RuntimeError, match="only the CPU's memory can be pinned"):
         t.cuda().pin_memory()
@@ -302,7 +359,9 @@ def test_pinned_memory(gpu):
 
 def test_streams(gpu):
     a, b = cuda.Stream(), cuda.Stream(priority=-1)
-    assert a != b and a == a and cuda.current_stream() == cuda.default_stream()
+    assert a != b
+    assert a == a
+    assert cuda.current_stream() == cuda.default_stream()
     start, end = (cuda.Event(enable_timing=True) for _ in range(2))
     with cuda.stream(a):
         assert cuda.current_stream() == a
@@ -315,8 +374,13 @@ def test_streams(gpu):
         assert cuda.current_stream() == cuda.default_stream()
     a.synchronize()
     end.synchronize()
-    assert a.query() and end.query() and start.elapsed_time(end) >= 0 and x.tolist() == [2, 2]
-    assert "cuda_stream" in repr(a) and "recorded" in repr(end) and hash(a) != hash(b)
+    assert a.query()
+    assert end.query()
+    assert start.elapsed_time(end) >= 0
+    assert x.tolist() == [2, 2]
+    assert "cuda_stream" in repr(a)
+    assert "recorded" in repr(end)
+    assert hash(a) != hash(b)
     with pytest.raises(RuntimeError, match="must have been recorded"):
         cuda.Event().elapsed_time(end)
 
@@ -329,10 +393,12 @@ def test_other_libraries_share_the_memory(gpu):
     assert t[0] == 7
     again = torch.from_dlpack(seen)
     again[1] = 8
-    assert t.tolist() == [7, 8, 3] and type(again) is cuda.FloatTensor
+    assert t.tolist() == [7, 8, 3]
+    assert type(again) is cuda.FloatTensor
     interface = gpu.asarray(t)
     interface[2] = 9
-    assert t[2] == 9 and t.__cuda_array_interface__["data"][0] == t.data_ptr()
+    assert t[2] == 9
+    assert t.__cuda_array_interface__["data"][0] == t.data_ptr()
     shared = cuda.FloatTensor(interface)
     shared[0] = 1
     assert t[0] == 1
@@ -376,15 +442,19 @@ def test_work_is_done_where_the_tensors_are(two_gpus):
     (x * x + x).sum().backward()
     total = x.data.sum() + x.data.mean() + x.data.norm() + x.data.max() + x.data.view(-1).dot(x.data.view(-1))
     assert isinstance(total, float)
-    assert x.data.new(2).get_device() == 1 and x.data.clone().get_device() == 1
+    assert x.data.new(2).get_device() == 1
+    assert x.data.clone().get_device() == 1
     x.data[0] = 5
     x.data[x.data > 4] = 1
-    assert x.data[0].tolist() == [1, 1, 1] and "(GPU 1)" in str(x)
+    assert x.data[0].tolist() == [1, 1, 1]
+    assert "(GPU 1)" in str(x)
     assert x.data[torch.LongTensor([0]).cuda(1)].get_device() == 1
     with cuda.device_of(x):
-        assert cuda.current_device() == 1 and cuda.FloatTensor(1).get_device() == 1
+        assert cuda.current_device() == 1
+        assert cuda.FloatTensor(1).get_device() == 1
     assert cuda.current_device() == 0
-    assert x.cuda().get_device() == 0 and x.cuda(0).cuda(1).data.tolist() == x.data.tolist()
+    assert x.cuda().get_device() == 0
+    assert x.cuda(0).cuda(1).data.tolist() == x.data.tolist()
     with pytest.raises(RuntimeError, match=r"on GPU 1 and a minigrad.cuda.FloatTensor on GPU 0; use"):
         x + x.cuda(0)
     x.cuda(0).sum().backward()
@@ -413,7 +483,8 @@ def missing(monkeypatch, cupy):
 
     monkeypatch.setattr(devices, "_found", None)
     monkeypatch.setattr(devices.importlib, "import_module", load)
-    assert not cuda.is_available() and cuda.device_count() == 0
+    assert not cuda.is_available()
+    assert cuda.device_count() == 0
     with pytest.raises(RuntimeError) as caught:
         torch.ones(1).cuda()
     return str(caught.value)
@@ -444,7 +515,8 @@ def test_what_is_missing_is_said(cupy, words, monkeypatch):
     import re
 
     text = missing(monkeypatch, cupy)
-    assert re.search(words, text) and "run --cpu" in text
+    assert re.search(words, text)
+    assert "run --cpu" in text
     cuda.manual_seed(1)
     cuda.manual_seed_all(1)
     cuda.seed()
@@ -476,5 +548,7 @@ def test_importing_does_not_look_for_the_gpu():
 
 def test_the_helper_arrays_say_where_they_are(gpu):
     there = torch.ones(2).cuda().array
-    assert arrays.place_name(there) == "GPU 0" and arrays.place_name(np.ones(1)) == "the CPU"
-    assert arrays.library_of(there) is gpu and arrays.library_of(np.ones(1)) is np
+    assert arrays.place_name(there) == "GPU 0"
+    assert arrays.place_name(np.ones(1)) == "the CPU"
+    assert arrays.library_of(there) is gpu
+    assert arrays.library_of(np.ones(1)) is np

@@ -177,7 +177,7 @@ def test_optimizers(name, gpu):
             return loss
 
         losses = [float(optimizer.step(closure)) for _ in range(5)]
-        found.append([np.array(losses), *host([p for p in layer.parameters()])])
+        found.append([np.array(losses), *host(list(layer.parameters()))])
         other = OPTIMIZERS[name](layer.cpu().parameters() if on_gpu else layer.parameters())
         other.load_state_dict(optimizer.state_dict())  # the state goes where the parameters are
         for state in other.state.values():
@@ -216,7 +216,8 @@ def test_own_functions(gpu):
     x, y = (Variable(t.cuda(), requires_grad=True) for t in (X, Y))
     half, _ = Half.apply(x, y)
     half.sum().backward()
-    assert x.grad.is_cuda and y.grad.is_cuda
+    assert x.grad.is_cuda
+    assert y.grad.is_cuda
     assert x.grad.data.cpu().tolist() == [[0.5] * 3] * 4
     assert torch.autograd.gradcheck(lambda x: Half.apply(x, x)[0], [x])
 
@@ -224,7 +225,8 @@ def test_own_functions(gpu):
 def test_gradients_pass_from_one_memory_to_the_other(gpu):
     x = Variable(X, requires_grad=True)
     there = x.cuda()
-    assert there.is_cuda and there.grad_fn is not None
+    assert there.is_cuda
+    assert there.grad_fn is not None
     (there * there).cpu().sum().backward()
     np.testing.assert_allclose(x.grad.data.numpy(), 2 * X.numpy())
     torch.autograd.gradcheck(lambda x: x.cuda() * x.cuda(), [x])
