@@ -109,3 +109,31 @@ def place(pytestconfig):
         return arrays.to_gpu(np.repeat(array, 2, -1), 0)[..., ::2]
 
     return on_gpu
+
+
+@pytest.fixture
+def real(request):
+    """Whether the tests run on a real GPU."""
+    return request.config.option.device == "cuda"
+
+
+@pytest.fixture
+def gpu(real, monkeypatch):
+    """CuPy with a GPU under `--device cuda`, otherwise what stands in for both; for the tests in tests/cuda."""
+    if real:
+        from minigrad.ops import devices
+
+        return devices.cupy()
+    import standin
+
+    return standin.install(monkeypatch)
+
+
+@pytest.fixture
+def two_gpus(gpu):
+    """The same, where there are two GPUs at least."""
+    from minigrad.ops import devices
+
+    if devices.count() < 2:
+        pytest.skip("there is one GPU only")
+    return gpu

@@ -175,7 +175,8 @@ def test_in_place_twin(row, sample, rng, place):
 def test_refusals(row, refusal, level, rng, place):
     if level == "Tensor" and "T" not in row.levels:
         return
-    args, kwargs = tensors(refusal.sample, rng, place) if level == "Tensor" else variables(refusal.sample, rng, place)[:2]
+    build = tensors if level == "Tensor" else variables
+    args, kwargs = build(refusal.sample, rng, place)[:2]
     with pytest.raises(refusal.error) as caught:
         quietly(row.function, *args, **kwargs)
     assert refusal.words in str(caught.value)

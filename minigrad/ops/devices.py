@@ -57,9 +57,7 @@ def _no_answer(error):
     if "cudaErrorNoDevice" in text:
         return "CuPy and the driver are installed, but no GPU was found (CUDA_VISIBLE_DEVICES may hide it)"
     if "cudaErrorInsufficientDriver" in text:
-        return (
-            "CuPy is installed, but NVIDIA's driver is missing or older than CuPy's CUDA (see nvidia-smi)"
-        )
+        return "CuPy is installed, but NVIDIA's driver is missing or older than CuPy's CUDA (see nvidia-smi)"
     return f"CuPy is installed, but the GPU does not answer ({text})"
 
 

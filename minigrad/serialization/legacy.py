@@ -64,7 +64,8 @@ class LegacyPolicy(StoragePolicy):
                     f"damaged: storage {key!r} has {length} elements where {self._lengths[key]} were announced"
                 )
             order = storage.dtype.newbyteorder("<")
-            arrays.assign(storage.array, np.frombuffer(source.read(length * order.itemsize), order).astype(storage.dtype))
+            elements = np.frombuffer(source.read(length * order.itemsize), order)
+            arrays.assign(storage.array, elements.astype(storage.dtype))
 
 
 def read_legacy(file, trust, map_location):

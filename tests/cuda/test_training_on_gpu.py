@@ -70,7 +70,8 @@ def moved(value, place, constant=False):
     return Variable(v, requires_grad=array_of(v).dtype.kind == "f" and not constant)
 
 
-CONSTANT_TARGET = (nn.L1Loss, nn.MSELoss, nn.SmoothL1Loss, nn.PoissonNLLLoss, nn.BCELoss, nn.KLDivLoss, nn.SoftMarginLoss)
+CONSTANT_TARGET = (nn.L1Loss, nn.MSELoss, nn.SmoothL1Loss, nn.PoissonNLLLoss, nn.BCELoss, nn.KLDivLoss,
+                   nn.SoftMarginLoss)  # fmt: skip
 
 
 def flat(values):
@@ -154,8 +155,10 @@ def test_packed_sequences(kind, order, gpu):
 OPTIMIZERS = {
     "SGD": lambda p: optim.SGD(p, 0.1, 0.9, weight_decay=0.01, nesterov=True), "Adam": lambda p: optim.Adam(p, 0.1),
     "Adamax": lambda p: optim.Adamax(p, 0.1), "Adagrad": lambda p: optim.Adagrad(p, 0.1, 0.01, 0.01),
-    "Adadelta": lambda p: optim.Adadelta(p), "ASGD": lambda p: optim.ASGD(p, 0.1, t0=2), "Rprop": lambda p: optim.Rprop(p),
-    "RMSprop": lambda p: optim.RMSprop(p, 0.1, momentum=0.9, centered=True), "LBFGS": lambda p: optim.LBFGS(p, max_iter=4),
+    "Adadelta": lambda p: optim.Adadelta(p), "ASGD": lambda p: optim.ASGD(p, 0.1, t0=2),
+    "Rprop": lambda p: optim.Rprop(p),
+    "RMSprop": lambda p: optim.RMSprop(p, 0.1, momentum=0.9, centered=True),
+    "LBFGS": lambda p: optim.LBFGS(p, max_iter=4),
 }  # fmt: skip
 
 
