@@ -166,7 +166,7 @@ cdef object refuse_types(Operation operation, Py_ssize_t position, object first,
     raise error(f"{operation.name}: {text}")
 
 
-cdef inline bint together(object a, object b) except -1:
+cdef bint together(object a, object b) except -1:
     """Whether two arrays lie in one memory: the CPU's, or that of one GPU."""
     return type(a) is type(b) and (cnp.PyArray_Check(a) or a.device == b.device)
 
@@ -177,11 +177,16 @@ cdef object run_there(object array, function, tuple args):
         return function(*args)
 
 
+cdef object there(object array, function):
+    """`function` as it is to be called for arrays like `array`, which lies on a GPU."""
+    return lambda *args: run_there(array, function, args)
+
+
 cdef object apply(Operation operation, tuple args):
     """Run `operation` at the level of its arguments; record a node if they are Variables and any requires grad."""
     cdef Py_ssize_t n = PyTuple_GET_SIZE(args), count, i
     cdef int level = 0, first_number = -1, number
-    cdef bint is_volatile = False, floating_number = False
+    cdef bint is_volatile = False, floating_number = False, on_gpu = False
     cdef long needs = 0
     cdef object a, array, first = None, forward, result, workspace = None
     cdef tuple arrays, outs
@@ -228,9 +233,10 @@ cdef object apply(Operation operation, tuple args):
                 number = type_number(array)
                 if first is None:
                     first, first_number = array, number
-                elif number != first_number or not together(first, array):
+                    on_gpu = not cnp.PyArray_CheckExact(array) and not cnp.PyArray_Check(array)
+                elif number != first_number or type(array) is not type(first) or on_gpu and not together(first, array):
                     refuse_types(operation, i, first, array, level == 4)
-            elif first is not None and not together(first, array):
+            elif first is not None and (type(array) is not type(first) or on_gpu and not together(first, array)):
                 refuse_types(operation, i, first, array, level == 4)
         else:
             array = a
@@ -244,8 +250,10 @@ cdef object apply(Operation operation, tuple args):
 
     needs = 0 if is_volatile else needs & operation._differentiable
     forward = operation.forward if needs or operation.inference is None else operation.inference
+    if on_gpu:
+        forward = there(first, forward)
     try:
-        result = forward(*arrays) if first is None or cnp.PyArray_Check(first) else run_there(first, forward, arrays)
+        result = forward(*arrays)
     except Exception as error:
         if operation.rescue is None:
             raise

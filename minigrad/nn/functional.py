@@ -315,8 +315,9 @@ def alpha_dropout(input, p=0.5, training=False):
 # ---------------------------------------------------------------- embeddings
 
 
-def _extremes(indices):
-    return (int(indices.min()), int(indices.max())) if indices.size else (0, 0)
+def _largest_unsigned(indices):
+    """The largest index, where a negative one counts as huge."""
+    return int(indices.view(np.uint64).max())
 
 
 def _renormalise(table, indices, max_norm, norm_type):
@@ -338,8 +339,8 @@ def _looked_up(name, input, weight, padding_idx, max_norm, norm_type, scale_grad
     if indices.ndim > 2:
         raise ValueError(f"{name}: input must have at most 2 dimensions, got size {_size(input)}")
     rows = _size(weight)[0]
-    low, high = arrays.run(_extremes, indices)
-    if low < 0 or high >= rows:
+    if indices.size and arrays.run(_largest_unsigned, indices) >= rows:
+        low, high = arrays.run(lambda indices: (int(indices.min()), int(indices.max())), indices)
         raise RuntimeError(
             f"{name}: input must hold indices from 0 to {rows - 1}, one for each row of the table, got "
             f"{low if low < 0 else high}"

@@ -73,7 +73,11 @@ def _whole(operation, input, *parameters):
     """The full reduction: of a Tensor a number, in the wide type."""
     if not isinstance(input, Tensor):
         return operation(input, *parameters)
-    return arrays.run(lambda x: operation.forward(x.astype(wide_type(x), copy=False), *parameters).item(), input.array)
+    return arrays.run(_number, input.array, operation, parameters)
+
+
+def _number(x, operation, parameters):
+    return operation.forward(x.astype(wide_type(x), copy=False), *parameters).item()
 
 
 def _reduced(operation, input, dim, *parameters):

@@ -57,8 +57,10 @@ def setitem(x, where, value):
                     f"{type(value).__name__} of size {size_of(value)}; take its element, value[0]"
                 )
             if number:
-                with arrays.near(x.array):
+                if isinstance(x.array, np.ndarray):
                     x.array[plan] = value
+                else:
+                    arrays.run(lambda array: array.__setitem__(plan, value), x.array)
                 return
             target = tensor_from_array(x.array[plan])
         else:

@@ -34,17 +34,6 @@ def _type(name, out):
     return types.default_tensor_type() if checked_out(name, out) is None else type(out)
 
 
-def _dtype(name, out):
-    """dtype of a created tensor: that of `out`, or the default type's."""
-    return _type(name, out).dtype
-
-
-def _made(name, out, make, *args, **options):
-    """A tensor that NumPy's (or CuPy's) function of the name `make` fills."""
-    cls = _type(name, out)
-    return _into(name, out, getattr(cls.library(), make)(*args, dtype=cls.dtype, **options))
-
-
 def _from_host(name, out, array):
     """A tensor of numbers that were worked out on the host."""
     cls = _type(name, out)
@@ -53,12 +42,14 @@ def _from_host(name, out, array):
 
 def zeros(*sizes, out=None):
     """zeros(*sizes): a tensor of the default type filled with 0."""
-    return _made("zeros", out, "zeros", _sizes("zeros", sizes))
+    cls = _type("zeros", out)
+    return _into("zeros", out, cls.library().zeros(_sizes("zeros", sizes), cls.dtype))
 
 
 def ones(*sizes, out=None):
     """ones(*sizes): a tensor of the default type filled with 1."""
-    return _made("ones", out, "ones", _sizes("ones", sizes))
+    cls = _type("ones", out)
+    return _into("ones", out, cls.library().ones(_sizes("ones", sizes), cls.dtype))
 
 
 def zeros_like(input, out=None):
@@ -79,7 +70,8 @@ def _like(name, make, input, out):
 def eye(n, m=None, out=None):
     """eye(n, m=n): the n x m matrix with ones on its diagonal."""
     n, m = _sizes("eye", (n, n if m is None else m))
-    return _made("eye", out, "eye", n, m)
+    cls = _type("eye", out)
+    return _into("eye", out, cls.library().eye(n, m, dtype=cls.dtype))
 
 
 def arange(start=0, end=None, step=1, out=None):
