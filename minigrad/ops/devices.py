@@ -1,6 +1,6 @@
 """Which GPU there is: CuPy, imported on the first need of it, and one clear line where something is missing.
 
-CuPy is optional, and importing it takes half a second, so nothing here happens before somebody asks for the GPU. From
+CuPy is optional, and takes time to import, so nothing here happens before somebody asks for the GPU. From
 then on the engine knows CuPy's arrays: `on_found` lets the tensor types register themselves with them.
 
 What a GPU is called, everywhere in the package: an int from 0 on; None is the CPU.
