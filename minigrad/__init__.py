@@ -47,8 +47,8 @@ ops.install()
 _availability.install()
 
 globals().update(_types.tensor_classes, **_storage.storage_classes)
-_tensor_classes = set(_types.tensor_classes.values())
-_storage_classes = set(_storage.storage_classes.values())
+_tensor_classes = set(_types.every_class)
+_storage_classes = set(_storage.every_class)
 
 for _entry in ops.table.values():
     if "torch" in _entry.exported:

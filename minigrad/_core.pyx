@@ -374,8 +374,9 @@ cdef class Variable(Value):
         if value is self:
             raise RuntimeError("Variable.grad: a Variable cannot be its own gradient")
         mine, its = variable_array(self), variable_array(value)
-        if type_number(mine) != type_number(its) or type(mine) is not type(its):
-            raise RuntimeError(f"Variable.grad must have the Variable's type {type_name(mine)}, got {type_name(its)}")
+        if type_number(mine) != type_number(its) or not together(mine, its):
+            raise RuntimeError(f"Variable.grad must have the Variable's type {type_name(mine)}, got {type_name(its)}; "
+                               "of one type, they must lie on one GPU")
         if mine.shape != its.shape:
             raise RuntimeError(f"Variable.grad must have the Variable's size {mine.shape}, got {its.shape}")
         self._grad = value

@@ -144,9 +144,13 @@ cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
         raise TypeError(f"{name}: a Tensor and a Variable do not mix in one operation (got {', '.join(kinds)}); wrap "
                         "the Tensor, Variable(tensor), or take the Variable's tensor, variable.data")
     for kind, a in zip(kinds, args):
-        if isinstance(a, np.ndarray) or hasattr(a, "__cuda_array_interface__"):
-            raise TypeError(f"{name}: a NumPy array does not mix with a {kinds[0] if kinds[0] != kind else kinds[1]}; "
-                            f"convert it first: {package}.from_numpy(array)")
+        other = kinds[0] if kinds[0] != kind else kinds[1]
+        if isinstance(a, np.ndarray):
+            raise TypeError(f"{name}: a NumPy array does not mix with a {other}; convert it first: "
+                            f"{package}.from_numpy(array)")
+        if not isinstance(a, Value) and hasattr(a, "__cuda_array_interface__"):
+            raise TypeError(f"{name}: a GPU's array does not mix with a {other}; convert it first: "
+                            f"{package}.from_dlpack(array)")
         if kind not in ("Variable", "Tensor", "int", "float", "bool", "NoneType"):
             raise TypeError(f"{name}: expected tensors and numbers, got {kind} (in {', '.join(kinds)})")
     raise TypeError(f"{name}: cannot take ({', '.join(kinds)})")
@@ -154,8 +158,9 @@ cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
 
 cdef object refuse_types(Operation operation, Py_ssize_t position, object first, object other, bint variables):
     argument = operation.arguments[position] if not operation.variadic else f"number {position}"
-    if type(first) is not type(other):
-        places = [f"{type_name(a)} on {'the CPU' if cnp.PyArray_Check(a) else 'the GPU'}" for a in (first, other)]
+    if not together(first, other):
+        places = [f"a {type_name(a)} on {'the CPU' if cnp.PyArray_Check(a) else f'GPU {a.device.id}'}"
+                  for a in (first, other)]
         error = RuntimeError
         text = f"expected all arguments in one place, got {places[0]} and {places[1]}; use .cuda() or .cpu()"
     else:
@@ -167,11 +172,27 @@ cdef object refuse_types(Operation operation, Py_ssize_t position, object first,
     raise error(f"{operation.name}: {text}")
 
 
+cdef bint together(object a, object b) except -1:
+    """Whether two arrays lie in one memory: the CPU's, or that of one GPU."""
+    return type(a) is type(b) and (cnp.PyArray_Check(a) or a.device == b.device)
+
+
+cdef object run_there(object array, function, tuple args):
+    """function(*args) with the GPU of `array` as the one in use, on which results come to lie."""
+    with array.device:
+        return function(*args)
+
+
+cdef object there(object array, function):
+    """`function` as it is to be called for arrays like `array`, which lies on a GPU."""
+    return lambda *args: run_there(array, function, args)
+
+
 cdef object apply(Operation operation, tuple args):
     """Run `operation` at the level of its arguments; record a node if they are Variables and any requires grad."""
     cdef Py_ssize_t n = PyTuple_GET_SIZE(args), count, i
     cdef int level = 0, first_number = -1, number
-    cdef bint is_volatile = False, floating_number = False
+    cdef bint is_volatile = False, floating_number = False, on_gpu = False
     cdef long needs = 0
     cdef object a, array, first = None, forward, result, workspace = None
     cdef tuple arrays, outs
@@ -218,8 +239,11 @@ cdef object apply(Operation operation, tuple args):
                 number = type_number(array)
                 if first is None:
                     first, first_number = array, number
-                elif number != first_number or type(array) is not type(first):
+                    on_gpu = not cnp.PyArray_CheckExact(array) and not cnp.PyArray_Check(array)
+                elif number != first_number or type(array) is not type(first) or on_gpu and not together(first, array):
                     refuse_types(operation, i, first, array, level == 4)
+            elif first is not None and (type(array) is not type(first) or on_gpu and not together(first, array)):
+                refuse_types(operation, i, first, array, level == 4)
         else:
             array = a
         Py_INCREF(array)
@@ -232,6 +256,8 @@ cdef object apply(Operation operation, tuple args):
 
     needs = 0 if is_volatile else needs & operation._differentiable
     forward = operation.forward if needs or operation.inference is None else operation.inference
+    if on_gpu:
+        forward = there(first, forward)
     try:
         result = forward(*arrays)
     except Exception as error:

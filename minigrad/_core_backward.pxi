@@ -72,10 +72,22 @@ cdef object add_up(object total, object grad, bint* owned, bint create_graph):
     if create_graph:
         return op_add(total, grad)
     if owned[0]:
-        accumulate_arrays(total, grad)
+        add_into(total, grad)
         return total
     owned[0] = True
-    return op_add.forward(total, grad)
+    return added(total, grad)
+
+
+cdef int add_into(object total, object grad) except -1:
+    if cnp.PyArray_Check(total):
+        accumulate_arrays(total, grad)
+    else:
+        run_there(total, accumulate_arrays, (total, grad))
+    return 0
+
+
+cdef object added(object a, object b):
+    return op_add.forward(a, b) if cnp.PyArray_Check(a) else run_there(a, op_add.forward, (a, b))
 
 
 cdef int deposit(Buffer buffer, Py_ssize_t number, object grad, bint create_graph) except -1:
@@ -103,7 +115,8 @@ cdef object run_hooks(hooks, object grad, bint create_graph):
             if variable_array(got).shape != variable_array(v).shape:
                 raise RuntimeError("a hook has changed the size of the gradient from "
                                    f"{variable_array(v).shape} to {variable_array(got).shape}")
-            if type_number(variable_array(got)) != type_number(variable_array(v)):
+            if (type_number(variable_array(got)) != type_number(variable_array(v))
+                    or not together(variable_array(got), variable_array(v))):
                 raise RuntimeError("a hook has changed the type of the gradient from "
                                    f"{type_name(variable_array(v))} to {type_name(variable_array(got))}")
             v = got
@@ -212,7 +225,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
             grads = buffer.first
         else:
             grads = (buffer.first, *(buffer.others or (None,) * (node.outputs - 1)))
-        result = node.step(grads, mask, create_graph)
+        result = step_there(node, grads, mask, create_graph)
         if node._post_hooks is not None:
             result = run_post_hooks(node, result, grads, create_graph)
         if not retain:
@@ -256,6 +269,23 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
     return tuple([captured[v._grad_fn][v._output_nr] if grad_fn_of(v) is not None else captured[v] for v in inputs])
 
 
+cdef list step_there(Node node, object grads, long mask, bint create_graph):
+    """The node's derivative, on the GPU where its gradient lies."""
+    cdef object array = grads, g
+    if node.outputs > 1:
+        array = None
+        for g in grads:
+            if g is not None:
+                array = g
+                break
+    if create_graph and array is not None:
+        array = variable_array(<Variable> array)
+    if array is None or cnp.PyArray_Check(array):
+        return node.step(grads, mask, create_graph)
+    with array.device:
+        return node.step(grads, mask, create_graph)
+
+
 cdef object run_post_hooks(Node node, list result, object grads, bint create_graph):
     level = (lambda g: g) if create_graph else (lambda g: None if g is None else wrap_variable(g, True))
     outputs = tuple([level(g) for g in (grads if node.outputs > 1 else (grads,))])
@@ -285,7 +315,7 @@ cdef int accumulate_leaf(Variable v, Buffer buffer, bint create_graph) except -1
         v._grad = op_identity(<Variable> grad) if old is None else None
         if old is not None:
             if old._volatile:
-                accumulate_arrays(variable_array(old), variable_array(<Variable> grad))
+                add_into(variable_array(old), variable_array(<Variable> grad))
                 bump(old)
                 v._grad = old
             else:
@@ -301,8 +331,8 @@ cdef int accumulate_leaf(Variable v, Buffer buffer, bint create_graph) except -1
             grad = copy_array(grad)
         v._grad = wrap_variable(grad, True)
     elif old._volatile:
-        accumulate_arrays(variable_array(old), grad)
+        add_into(variable_array(old), grad)
         bump(old)
     else:
-        v._grad = wrap_variable(op_add.forward(variable_array(old), grad), True)
+        v._grad = wrap_variable(added(variable_array(old), grad), True)
     return 0

@@ -15,6 +15,7 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Variable, array_of
 from minigrad.autograd import grad
+from minigrad.ops import arrays
 
 
 def check_gradients(function, inputs, order=2, rng=None, eps=1e-6, rtol=1e-6, atol=1e-8, directions=2):
@@ -43,7 +44,7 @@ def check_gradients(function, inputs, order=2, rng=None, eps=1e-6, rtol=1e-6, at
 
 
 def _check(function, inputs, checked, order, level, rng, eps, rtol, atol, directions):
-    arrays = [array_of(inputs[k]).copy() for k in checked]
+    starts = [arrays.to_host(array_of(inputs[k])).copy() for k in checked]
 
     def evaluate(values):
         given = list(inputs)
@@ -56,8 +57,8 @@ def _check(function, inputs, checked, order, level, rng, eps, rtol, atol, direct
         made = []
         for k, value in zip(checked, values):
             # the memory layout of the caller's input is part of what is proven
-            array = np.empty_like(array_of(inputs[k]), subok=False) if value.ndim else value
-            array[...] = value
+            array = arrays.run(np.empty_like, array_of(inputs[k])) if value.ndim else value
+            arrays.assign(array, value)
             v = _core.variable_from_array(array)
             v.requires_grad = True
             made.append(v)
@@ -69,11 +70,12 @@ def _check(function, inputs, checked, order, level, rng, eps, rtol, atol, direct
         raise AssertionError(f"check_gradients: order {level}: no output depends on the checked inputs")
     weights = [rng.standard_normal(array_of(outputs[j]).shape) for j in live]
     found = grad(
-        [outputs[j] for j in live], [inputs[k] for k in checked], [_core.tensor_from_array(w) for w in weights],
+        [outputs[j] for j in live], [inputs[k] for k in checked],
+        [_core.tensor_from_array(arrays.beside(w, array_of(outputs[j]))) for w, j in zip(weights, live)],
         allow_unused=True,
     )  # fmt: skip
-    gradients = [np.zeros(a.shape) if g is None else array_of(g) for g, a in zip(found, arrays)]
-    for g, a, k in zip(gradients, arrays, checked):
+    gradients = [np.zeros(a.shape) if g is None else arrays.to_host(array_of(g)) for g, a in zip(found, starts)]
+    for g, a, k in zip(gradients, starts, checked):
         if g.shape != a.shape:
             raise AssertionError(
                 f"order {level}: the gradient of argument {k} has size {g.shape}, the argument {a.shape}"
@@ -81,17 +83,17 @@ def _check(function, inputs, checked, order, level, rng, eps, rtol, atol, direct
 
     def phi(values):
         outs = evaluate(variables(values))
-        return sum(float(np.sum(w * array_of(outs[j]))) for w, j in zip(weights, live))
+        return sum(float(np.sum(w * arrays.to_host(array_of(outs[j])))) for w, j in zip(weights, live))
 
     for number, k in enumerate(checked):
         for _ in range(directions):
-            d = rng.standard_normal(arrays[number].shape)
-            moved = [a.copy() for a in arrays]
+            d = rng.standard_normal(starts[number].shape)
+            moved = [a.copy() for a in starts]
 
             def difference(step, moved=moved, number=number, d=d):
-                moved[number] = arrays[number] + step * d
+                moved[number] = starts[number] + step * d
                 above = phi(moved)
-                moved[number] = arrays[number] - step * d
+                moved[number] = starts[number] - step * d
                 return (above - phi(moved)) / (2 * step)
 
             numeric = (4 * difference(eps * 50) - difference(eps * 100)) / 3  # Richardson: the eps**2 error cancels
@@ -114,9 +116,9 @@ def _check(function, inputs, checked, order, level, rng, eps, rtol, atol, direct
         got = grad([outs[j] for j in live], values, upstream, create_graph=True, allow_unused=True)
         return tuple(g for g in got if g is not None and g.requires_grad)
 
-    next_inputs = variables(arrays)
-    for w in weights:
-        v = _core.variable_from_array(w.copy())
+    next_inputs = variables(starts)
+    for w, j in zip(weights, live):
+        v = _core.variable_from_array(arrays.beside(w.copy(), array_of(outputs[j])))
         v.requires_grad = True
         next_inputs.append(v)
     _check(derivative, next_inputs, list(range(len(next_inputs))), order, level + 1, rng, eps, rtol, atol, directions)

@@ -24,13 +24,32 @@ def oracle_demanded(config):
     return os.environ.get("MINIGRAD_ORACLE") == "1" or config.option.markexpr.strip() == "oracle"
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device", choices=["cpu", "cuda"], default="cpu",
+        help="where the tests of operations, modules and losses keep their arrays; cuda: on the GPU that CuPy finds, "
+        "and an error where there is none",
+    )  # fmt: skip
+
+
+def check_device(config):
+    """Refuse a run on the GPU where there is none: skipped tests would look like passed ones."""
+    if config.option.device == "cuda":
+        from minigrad.ops import devices
+
+        if not devices.is_available():
+            raise pytest.UsageError(f"--device cuda: {devices.missing()}")
+
+
 def pytest_configure(config):
+    check_device(config)
     config.addinivalue_line("markers", "oracle: compares with PyTorch itself; skipped where it is not installed")
 
 
 def pytest_report_header(config):
     torch = importlib.metadata.version("torch") if HAS_TORCH else "not installed, tests marked oracle are skipped"
-    return [f"random numbers: MINIGRAD_TEST_SEED={SEED}", f"oracle: torch {torch}"]
+    gpu = "real" if config.option.device == "cuda" else "none, tests/cuda use a stand-in over NumPy"
+    return [f"random numbers: MINIGRAD_TEST_SEED={SEED}", f"oracle: torch {torch}", f"GPU: {gpu}"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
@@ -73,3 +92,48 @@ def oracle():
 
     torch.set_num_threads(1)
     return torch
+
+
+@pytest.fixture(scope="session")
+def place(pytestconfig):
+    """function(array): the NumPy array where `--device` wants it, in its memory layout."""
+    if pytestconfig.option.device == "cpu":
+        return lambda array: array
+    from minigrad.ops import arrays
+
+    def on_gpu(array):
+        if array.flags.c_contiguous or array.ndim == 0:
+            return arrays.to_gpu(array, 0)
+        if array.flags.f_contiguous:
+            return arrays.to_gpu(array.T, 0).T
+        return arrays.to_gpu(np.repeat(array, 2, -1), 0)[..., ::2]
+
+    return on_gpu
+
+
+@pytest.fixture
+def real(request):
+    """Whether the tests run on a real GPU."""
+    return request.config.option.device == "cuda"
+
+
+@pytest.fixture
+def gpu(real, monkeypatch):
+    """CuPy with a GPU under `--device cuda`, otherwise what stands in for both; for the tests in tests/cuda."""
+    if real:
+        from minigrad.ops import devices
+
+        return devices.cupy()
+    import standin
+
+    return standin.install(monkeypatch)
+
+
+@pytest.fixture
+def two_gpus(gpu):
+    """The same, where there are two GPUs at least."""
+    from minigrad.ops import devices
+
+    if devices.count() < 2:
+        pytest.skip("there is one GPU only")
+    return gpu

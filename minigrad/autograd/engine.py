@@ -8,6 +8,7 @@ import numpy as np
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, run_backward
+from minigrad.ops import arrays
 from minigrad.utils.hooks import register
 
 
@@ -49,7 +50,7 @@ def _gradient(name, v, g, create_graph):
                 f"{name}: grad can be implicitly created only for scalar outputs, this one has size "
                 f"{tuple(array.shape)}; give its gradient, or reduce it first, for example with .sum()"
             )
-        given = np.ones_like(array, subok=False)
+        given = arrays.run(np.ones_like, array)
         return _core.variable_from_array(given) if create_graph else given
     if not isinstance(g, (Tensor, Variable)):
         raise TypeError(f"{name}: a gradient must be a Tensor, a Variable or None, got {type(g).__name__}")
@@ -61,6 +62,7 @@ def _gradient(name, v, g, create_graph):
     if given.dtype != array.dtype:
         raise RuntimeError(f"{name}: a gradient must have the type of its Variable, {_core.type_name(array)}, got "
                            f"{_core.type_name(given)}")  # fmt: skip
+    arrays.check_together(name, array, given, "its gradient", "the Variable")
     if not create_graph:
         return given
     return g if isinstance(g, Variable) else _core.variable_from_array(given)
@@ -86,7 +88,7 @@ def backward(variables, grad_variables=None, retain_graph=None, create_graph=Non
     """
     variables, grads, create_graph = _prepare("backward", variables, grad_variables, create_graph)
     retain = _retain("backward", retain_graph, create_graph, retain_variables)
-    with np.errstate(all="ignore"):    # infinities and nans are values, as in the forward pass
+    with np.errstate(all="ignore"):  # infinities and nans are values, as in the forward pass
         run_backward(variables, grads, retain, create_graph)
 
 
@@ -113,7 +115,7 @@ def grad(
         if not v.requires_grad:
             raise RuntimeError(f"grad: input {k} does not require grad; set requires_grad=True before it is used")
     retain = _retain("grad", retain_graph, create_graph, None)
-    with np.errstate(all="ignore"):    # infinities and nans are values, as in the forward pass
+    with np.errstate(all="ignore"):  # infinities and nans are values, as in the forward pass
         found = run_backward(outputs, grads, retain, create_graph, inputs, not only_inputs)
     for k, g in enumerate(found):
         if g is None and not allow_unused:
@@ -127,7 +129,7 @@ def grad(
 
 def _own(array):
     """A gradient may be a view or shared with a saved value; what a caller gets is its own."""
-    return array.copy()
+    return arrays.copy(array)
 
 
 def _retains(variable):

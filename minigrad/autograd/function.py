@@ -14,10 +14,9 @@ import functools
 import types
 import weakref
 
-import numpy as np
-
 from minigrad import _core
 from minigrad._core import PythonNode, Tensor, Variable, array_of
+from minigrad.ops import arrays
 
 
 class _Context:
@@ -210,7 +209,7 @@ class Function(_Context, metaclass=_FunctionMeta):
         if g is None:
             if size is None or not self.needs_input_grad[k]:
                 return None
-            return _core.variable_from_array(np.zeros(size, self._input_dtypes[k]), not create_graph)
+            return _core.variable_from_array(arrays.zeros(size, *self._input_types[k]), not create_graph)
         if size is None:
             raise RuntimeError(
                 f"{name}.backward: returned a gradient for argument {k}, which is not a Variable; return None"
@@ -226,15 +225,16 @@ class Function(_Context, metaclass=_FunctionMeta):
                 f"{name}.backward: the gradient of argument {k} must have its size {size}, got "
                 f"{tuple(array_of(g).shape)}"
             )
-        if array_of(g).dtype != self._input_dtypes[k]:
-            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its type, "
-                               f"{self._input_dtypes[k]}, got "
-                               f"{_core.type_name(array_of(g))}")  # fmt: skip
+        if arrays.type_of(array_of(g)) != self._input_types[k]:
+            wanted, number = self._input_types[k]
+            raise RuntimeError(f"{name}.backward: the gradient of argument {k} must have its type, {wanted}"
+                               f"{'' if number is None else f' on GPU {number}'}, got {_core.type_name(array_of(g))} "
+                               f"on {arrays.place_name(array_of(g))}")  # fmt: skip
         return g if self.needs_input_grad[k] else None
 
     def _zeros(self, k, create_graph):
-        size, dtype = self._output_sizes[k]
-        return _core.variable_from_array(np.zeros(size, dtype), not create_graph)
+        size, kind = self._output_sizes[k]
+        return _core.variable_from_array(arrays.zeros(size, *kind), not create_graph)
 
 
 def _call(ctx, forward, args):
@@ -246,7 +246,7 @@ def _call(ctx, forward, args):
     is_volatile = any(v.volatile for v in variables)
     ctx.needs_input_grad = tuple(isinstance(a, Variable) and a.requires_grad and not is_volatile for a in args)
     ctx._input_sizes = tuple(tuple(array_of(a).shape) if isinstance(a, Variable) else None for a in args)
-    ctx._input_dtypes = tuple(array_of(a).dtype if isinstance(a, Variable) else None for a in args)
+    ctx._input_types = tuple(arrays.type_of(array_of(a)) if isinstance(a, Variable) else None for a in args)
     ctx._to_save = None
     tensors = tuple(a.data if isinstance(a, Variable) else a for a in args)
     result = forward(ctx, *tensors)
@@ -255,7 +255,7 @@ def _call(ctx, forward, args):
     for r in results:
         if not isinstance(r, Tensor):
             raise TypeError(f"{name}.forward: must return tensors, got {type(r).__name__}")
-    ctx._output_sizes = [(r.array.shape, r.array.dtype) for r in results]
+    ctx._output_sizes = [(r.array.shape, arrays.type_of(r.array)) for r in results]
     by_tensor = {id(t): a for t, a in zip(tensors, args) if isinstance(a, Variable)}
     for d in ctx._dirty:
         if id(d) not in by_tensor:

@@ -19,6 +19,7 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
 from minigrad.autograd.engine import grad as _grad
+from minigrad.ops import arrays
 
 
 def iter_tensors(x, only_requiring_grad=False):
@@ -37,7 +38,7 @@ def zero_gradients(x):
     """Detach and zero the gradients of the Variables in x."""
     if isinstance(x, Variable):
         if x.grad is not None:
-            x.grad = _core.variable_from_array(np.zeros_like(array_of(x.grad)), True)
+            x.grad = _core.variable_from_array(arrays.run(np.zeros_like, array_of(x.grad)), True)
     elif not isinstance(x, (Tensor, str)):
         for part in x:
             zero_gradients(part)
@@ -51,7 +52,10 @@ def contiguous(input):
 
 
 def make_jacobian(input, num_out):
-    """Zero matrices (elements x num_out) for the tensors in input that require grad; None where none does."""
+    """Zero matrices (elements x num_out) for the tensors in input that require grad; None where none does.
+
+    They lie in the CPU's memory, wherever the tensors are.
+    """
     if isinstance(input, Tensor):
         return _core.tensor_from_array(np.zeros((input.array.size, num_out), input.array.dtype))
     if isinstance(input, Variable):
@@ -71,14 +75,22 @@ def get_numerical_jacobian(fn, input, target, eps=1e-3):
     for x, j in zip(tensors, iter_tensors(jacobian) if jacobian is not None else ()):
         array = x.array
         for i, place in enumerate(np.ndindex(array.shape)):
-            kept = array[place]
-            array[place] = kept - eps
-            below = array_of(fn(input)).astype(np.float64).reshape(-1)
-            array[place] = kept + eps
-            above = array_of(fn(input)).astype(np.float64).reshape(-1)
-            array[place] = kept
+            kept = array[place].item()
+            below, above = [_moved(array, place, moved, fn, input) for moved in (kept - eps, kept + eps)]
+            _set(array, place, kept)
             j.array[i] = (above - below) / (2 * eps)
     return jacobian
+
+
+def _set(array, place, value):
+    with arrays.near(array):
+        array[place] = value
+
+
+def _moved(array, place, value, fn, input):
+    """fn(input), flat, with one element of an input's array changed."""
+    _set(array, place, value)
+    return arrays.to_host(array_of(fn(input))).astype(np.float64).reshape(-1)
 
 
 def get_analytical_jacobian(input, output):
@@ -93,6 +105,7 @@ def get_analytical_jacobian(input, output):
     for k in range(int(np.prod(shape))):
         seed = np.zeros(shape, dtype)
         seed.reshape(-1)[k] = 1
+        seed = arrays.beside(seed, array_of(output))
         for matrix in (jacobian, again):
             found = _grad(output, inputs, _core.tensor_from_array(seed), retain_graph=True, allow_unused=True)
             for g, j, v in zip(found, iter_tensors(matrix), inputs):
@@ -101,7 +114,7 @@ def get_analytical_jacobian(input, output):
                 elif array_of(g).shape != array_of(v).shape:
                     correct = False
                 else:
-                    j.array[:, k] = array_of(g).reshape(-1)
+                    j.array[:, k] = arrays.to_host(array_of(g)).reshape(-1)
     pairs = zip(iter_tensors(jacobian), iter_tensors(again)) if jacobian is not None else ()
     return jacobian, all(np.array_equal(a.array, b.array, equal_nan=True) for a, b in pairs), correct
 
@@ -181,9 +194,9 @@ def gradcheck(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True
 
     wanted = [v for v in inputs if isinstance(v, Variable) and v.requires_grad]
     live = [o for o in outputs if o.requires_grad]
-    zeros = [_core.tensor_from_array(np.zeros_like(array_of(o))) for o in live]
+    zeros = [_core.tensor_from_array(arrays.run(np.zeros_like, array_of(o))) for o in live]
     for k, g in enumerate(_grad(live, wanted, zeros, retain_graph=True, allow_unused=True)):
-        if g is not None and np.any(array_of(g)):
+        if g is not None and np.any(arrays.to_host(array_of(g))):
             return fail(f"backward is not multiplied by grad_output: for a zero gradient, input {k} got a non-zero one")
     return True
 
@@ -200,7 +213,9 @@ def gradgradcheck(func, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-
         rng = np.random.default_rng(0)
         grad_outputs = tuple(
             Variable(
-                _core.tensor_from_array(rng.standard_normal(array_of(o).shape).astype(array_of(o).dtype)),
+                _core.tensor_from_array(
+                    arrays.beside(rng.standard_normal(array_of(o).shape).astype(array_of(o).dtype), array_of(o))
+                ),
                 requires_grad=True,
             )
             for o in outputs
@@ -216,7 +231,8 @@ def gradgradcheck(func, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-
         live = [(o, w) for o, w in zip(out, weights) if o.requires_grad]
         found = _grad([o for o, _ in live], wanted, [w for _, w in live], create_graph=True, allow_unused=True)
         return tuple(
-            g if g is not None else _core.variable_from_array(np.zeros_like(array_of(v))) for g, v in zip(found, wanted)
+            g if g is not None else _core.variable_from_array(arrays.run(np.zeros_like, array_of(v)))
+            for g, v in zip(found, wanted)
         )
 
     return gradcheck(derivative, inputs + grad_outputs, eps, atol, rtol)

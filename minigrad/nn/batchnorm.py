@@ -1,10 +1,9 @@
 """Batch normalisation of features. Ioffe and Szegedy (2015)."""
 
-import numpy as np
-
 from minigrad._core import array_of, like, tensor_from_array
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import empty
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import sqrt
 from minigrad.tensor.random import get_rng
 from minigrad.tensor.types import default_tensor_type
@@ -39,12 +38,12 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         var = (centred * centred).mean(0)
         for running, new, factor in ((running_mean, mean, 1), (running_var, var, count / (count - 1))):
             if running is not None:
-                running.array[...] += momentum * (array_of(new) * factor - running.array)
+                running.add_(momentum, new.data * factor - running)
         mean, var = mean.view(*shape), var.view(*shape)
     else:
         # Copies, because the graph may outlive the next change of the buffers.
-        mean = like(input, running_mean.array.reshape(shape).copy())
-        var = like(input, running_var.array.reshape(shape).copy())
+        mean = like(input, arrays.copy(running_mean.array.reshape(shape)))
+        var = like(input, arrays.copy(running_var.array.reshape(shape)))
     y = (input - mean) / sqrt(var + eps)
     if weight is not None:
         y = y * weight.view(*shape)
@@ -79,15 +78,14 @@ class BatchNorm1d(Module):
         else:
             self.register_parameter("weight", None)
             self.register_parameter("bias", None)
-        dtype = default_tensor_type().dtype
-        self.register_buffer("running_mean", tensor_from_array(np.empty(num_features, dtype)))
-        self.register_buffer("running_var", tensor_from_array(np.empty(num_features, dtype)))
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, tensor_from_array(default_tensor_type().empty(num_features)))
         self.reset_parameters()
 
     def reset_parameters(self):
         """Start again: parameters and running statistics."""
-        self.running_mean.array.fill(0)
-        self.running_var.array.fill(1)
+        self.running_mean.fill_(0)
+        self.running_var.fill_(1)
         if self.affine:
             if get_rng() == "0.3":
                 self.weight.data.uniform_()

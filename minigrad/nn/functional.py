@@ -11,7 +11,7 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, like, tensor_from_array, type_name
 from minigrad.nn.batchnorm import batch_norm
-from minigrad.ops import elementwise, margins, neural
+from minigrad.ops import arrays, elementwise, margins, moving, neural
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.indexing import index_add
 from minigrad.ops.linear import bilinear, linear
@@ -151,6 +151,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     return _run(neural.leaky_relu, inplace, input, negative_slope)
 
 
+@moving.at_home
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """rrelu(input, lower=1/8, upper=1/3, training=False, inplace=False): x where x > 0, else a x.
 
@@ -243,6 +244,10 @@ def _scaled(input, mask, inplace):
 
 def _kept(array, size, p):
     """1 / (1-p) with probability 1-p, else 0, in an array of that size and the type of `array`."""
+    return arrays.run(_drawn, array, size, p)
+
+
+def _drawn(array, size, p):
     noise = tensor_from_array(np.empty_like(array, shape=size, order="C")).bernoulli_(1 - p).array
     if p < 1:
         noise /= 1 - p
@@ -294,6 +299,7 @@ def _channel_dropout(name, input, p, training, inplace):
 _ALPHA = -1.7580993408473766  # what selu tends to for large negative numbers
 
 
+@moving.at_home
 def alpha_dropout(input, p=0.5, training=False):
     """alpha_dropout(input, p=0.5, training=False): dropout that keeps mean 0 and variance 1, for networks of selu.
 
@@ -314,9 +320,13 @@ def alpha_dropout(input, p=0.5, training=False):
 # ---------------------------------------------------------------- embeddings
 
 
-def _renormalise(weight, indices, max_norm, norm_type):
-    """Scale the rows of weight at `indices` that are longer than max_norm down to it, in place."""
-    table = array_of(weight)
+def _largest_unsigned(indices):
+    """The largest index, where a negative one counts as huge."""
+    return int(indices.view(np.uint64).max())
+
+
+def _renormalise(table, indices, max_norm, norm_type):
+    """Scale the rows of the table at `indices` that are longer than max_norm down to it, in place."""
     rows = np.unique(indices)
     norms = np.linalg.norm(table[rows], ord=norm_type, axis=1)
     long = norms > max_norm
@@ -334,13 +344,15 @@ def _looked_up(name, input, weight, padding_idx, max_norm, norm_type, scale_grad
     if indices.ndim > 2:
         raise ValueError(f"{name}: input must have at most 2 dimensions, got size {_size(input)}")
     rows = _size(weight)[0]
-    if indices.size and not 0 <= indices.min() <= indices.max() < rows:
-        wrong = indices.min() if indices.min() < 0 else indices.max()
+    if indices.size and arrays.run(_largest_unsigned, indices) >= rows:
+        low, high = arrays.run(lambda indices: (int(indices.min()), int(indices.max())), indices)
         raise RuntimeError(
-            f"{name}: input must hold indices from 0 to {rows - 1}, one for each row of the table, got {wrong}"
+            f"{name}: input must hold indices from 0 to {rows - 1}, one for each row of the table, got "
+            f"{low if low < 0 else high}"
         )
     if max_norm is not None:
-        _renormalise(weight, indices, max_norm, norm_type)
+        arrays.check_together(name, array_of(weight), indices, "the indices", "the table")
+        arrays.run(_renormalise, array_of(weight), indices, max_norm, norm_type)
     return neural.embedding(weight, input, padding_idx, scale_grad_by_freq)
 
 
@@ -373,6 +385,7 @@ def _bag_starts(offsets, count):
     return starts
 
 
+@moving.at_home
 def embedding_bag(
     embedding_matrix, indices, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean"
 ):
@@ -396,7 +409,7 @@ def embedding_bag(
     if starts is None:
         return vectors.mean(1) if mode == "mean" else vectors.sum(1)
     counts = np.diff(starts, append=size[0])
-    bags = like(vectors, np.repeat(np.arange(len(starts)), counts))
+    bags = like(vectors, arrays.repeated_numbers(counts))
     out = index_add(
         like(vectors, np.zeros_like(array_of(vectors), shape=(len(starts), _size(vectors)[1]))), 0, bags, vectors
     )

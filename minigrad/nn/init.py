@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from minigrad._core import Tensor, Variable, array_of, tensor_from_array
+from minigrad.ops import arrays
 from minigrad.tensor.sampling import randperm
 from minigrad.utils import missing
 
@@ -91,8 +92,7 @@ def constant(tensor, val):
 def eye(tensor):
     """The identity matrix. Raises ValueError unless tensor is 2-D."""
     array = _tensor("eye", tensor, (2,)).array
-    array.fill(0)
-    np.einsum("ii->i", array[: min(array.shape), : min(array.shape)])[...] = 1
+    arrays.assign(array, np.eye(*array.shape))
     return tensor
 
 
@@ -103,10 +103,11 @@ def dirac(tensor):
     unless tensor is 3-D to 5-D.
     """
     array = _tensor("dirac", tensor, (3, 4, 5)).array
-    array.fill(0)
+    made = np.zeros(array.shape)
     centre = tuple(n // 2 for n in array.shape[2:])
     for k in range(min(array.shape[:2])):
-        array[(k, k, *centre)] = 1
+        made[(k, k, *centre)] = 1
+    arrays.assign(array, made)
     return tensor
 
 
@@ -163,12 +164,11 @@ def orthogonal(tensor, gain=1):
     if array.ndim < 2:
         raise ValueError(f"orthogonal: tensor must have at least 2 dimensions, got size {tuple(array.shape)}")
     rows, columns = array.shape[0], math.prod(array.shape[1:])
-    flat = tensor_from_array(np.empty_like(array, shape=(rows, columns))).normal_(0, 1).array
+    flat = arrays.to_host(tensor_from_array(np.empty_like(array, shape=(rows, columns))).normal_(0, 1).array)
     # Q of the QR decomposition is uniformly distributed once the signs of R's diagonal are taken out (Mezzadri 2007).
     q, r = np.linalg.qr(flat.T if rows < columns else flat)
     q = q * np.sign(np.diagonal(r))
-    array[...] = (q.T if rows < columns else q).reshape(array.shape)
-    array *= gain
+    arrays.assign(array, (q.T if rows < columns else q).reshape(array.shape) * gain)
     return tensor
 
 
@@ -181,10 +181,13 @@ def sparse(tensor, sparsity, std=0.01):
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparse: sparsity, the share of zeros, must be in [0, 1], got {sparsity}")
     target.normal_(0, std)
-    array = target.array
-    zeros = math.ceil(array.shape[0] * sparsity)
-    for column in range(array.shape[1]):
-        array[randperm(array.shape[0]).array[:zeros], column] = 0
+    made = arrays.to_host(target.array)
+    zeros = math.ceil(made.shape[0] * sparsity)
+    for column in range(made.shape[1]):
+        made[randperm(made.shape[0]).array[:zeros], column] = 0
+    if made is not target.array:
+        arrays.assign(target.array, made)
     return tensor
+
 
 __getattr__ = missing.attribute_error(__name__)

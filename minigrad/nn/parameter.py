@@ -3,6 +3,7 @@
 import numpy as np
 
 from minigrad._core import Variable, array_of, tensor_from_array, variable_from_array
+from minigrad.ops import arrays
 from minigrad.tensor.types import default_tensor_type
 
 __all__ = ["Parameter"]
@@ -41,7 +42,7 @@ def _rebuild(cls, data, requires_grad, hooks):
 
 def empty(*size):
     """A Parameter of the default type with that size, not initialised."""
-    return Parameter(tensor_from_array(np.empty(size, default_tensor_type().dtype)))
+    return Parameter(tensor_from_array(default_tensor_type().empty(size)))
 
 
 def zero_grad(parameters):
@@ -51,6 +52,6 @@ def zero_grad(parameters):
         if grad is None:
             continue
         if grad.volatile:
-            array_of(grad).fill(0)
+            arrays.fill(array_of(grad), 0)
         else:
-            p.grad = variable_from_array(np.zeros_like(array_of(grad)))
+            p.grad = variable_from_array(arrays.run(np.zeros_like, array_of(grad)))

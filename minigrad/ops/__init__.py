@@ -2,6 +2,7 @@
 
 from minigrad import _core, kernels
 from minigrad.ops import (
+    arrays,
     bits,
     decompositions,
     elementwise,
@@ -33,7 +34,8 @@ def connect():
         as_strided=strided.as_strided, write_view=strided.write_view, identity=shape.identity,
         sum_to_size=shape.sum_to_size,
         matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
-        geometry=strided.geometry, accumulate_arrays=kernels.accumulate, copy_array=lambda array: array.copy(),
+        geometry=strided.geometry, accumulate_arrays=kernels.accumulate, copy_array=arrays.copy,
+        is_writable=arrays.is_writable,
         fit_target=elementwise.fit_target,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of, like
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.shape import index as basic_index
 from minigrad.ops.shape import reshape, size_of, sum_to_size, wrap_dim
@@ -28,6 +29,10 @@ def raw(x):
 
 def check_bounds(name, where, limit, what):
     """Refuse entries of the index array `where` outside [0, limit)."""
+    arrays.run(_check_bounds, where, name, limit, what)
+
+
+def _check_bounds(where, name, limit, what):
     # Read as unsigned, a negative number is a huge one: a single comparison finds both kinds.
     if where.size and where.view(np.uint64).max() >= limit:
         wrong = where[(where < 0) | (where >= limit)].reshape(-1)[0]
@@ -37,7 +42,7 @@ def check_bounds(name, where, limit, what):
 def check_index(name, value, argument="index"):
     """Refuse what is not a LongTensor (or a Variable of one)."""
     if not isinstance(value, (Tensor, Variable)):
-        if isinstance(value, np.ndarray) and value.dtype == LONG:  # in a formula
+        if getattr(value, "ndim", 0) and value.dtype == LONG:  # an array, in a formula
             return value
         raise TypeError(f"{name}: {argument} must be a LongTensor, got {type(value).__name__}")
     dtype = array_of(value).dtype
@@ -47,11 +52,7 @@ def check_index(name, value, argument="index"):
     return value
 
 
-@quiet
-def add_at(x, where, source):
-    """x (changed) with source added at the places `where`; a place named twice gets both."""
-    np.add.at(x, where, source)
-    return x
+add_at = quiet(arrays.add_at)
 
 
 class Places:
@@ -60,16 +61,12 @@ class Places:
 
     def __init__(self, name, locate):
         def write(x, where, value):
-            out = x.copy()
-            out[where] = value
-            return out
+            return arrays.write_at(x.copy(), where, value)
 
         def winners(index, dim, size, got):
             """Where a place is named more than once, the last value stays: 1 for it, 0 for the others."""
-            where, numbers = locate(index, dim, size), np.arange(got.size, like=got).reshape(got.shape)
-            marks = np.zeros_like(numbers, shape=size)
-            marks[where] = numbers
-            return marks[where] == numbers
+            numbers = np.arange(got.size, like=got).reshape(got.shape)
+            return arrays.last_named(size, locate(index, dim, size), got) == numbers
 
         def written(g, index, dim, x_size, source_size):
             got = self.read(g, index, dim)
@@ -351,7 +348,7 @@ row(
 
 def _flat_index(name, input, index):
     where, count = raw(check_index(name, index)), math.prod(size_of(input))
-    wrong = where[(where < -count) | (where >= count)]
+    wrong = arrays.run(lambda where: where[(where < -count) | (where >= count)], where)
     if wrong.size:
         raise RuntimeError(f"{name}: index {int(wrong.reshape(-1)[0])} is out of range for {count} elements: "
                            f"indices go from {-count} to {count - 1}")  # fmt: skip
@@ -401,8 +398,7 @@ row(
 
 
 def _windows(x, dim, size, step):
-    seen = np.lib.stride_tricks.sliding_window_view(x, size, axis=dim, writeable=True)
-    return seen[(slice(None),) * dim + (slice(None, None, step),)]
+    return arrays.windows(x, dim, size, step)
 
 
 def _add_windows(x, dim, size, step, input_size):

@@ -7,6 +7,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import add, mul, quiet
 from minigrad.ops.reduction import total
 from minigrad.ops.shape import (
@@ -169,7 +170,8 @@ def dot(input, other):
     Operands of more dimensions are read as vectors; they need the same number of elements.
     """
     if type(input) is type(other) and isinstance(input, Tensor) and input.array.dtype.kind in "iu":
-        return _dot(input.array.astype(np.int64), other.array.astype(np.int64)).item()  # a Number does not overflow
+        # a Number does not overflow
+        return arrays.run(lambda a, b: _dot(a.astype(np.int64), b.astype(np.int64)).item(), input.array, other.array)
     return _dot_op(input, other)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, like
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import clip, keep, log, quiet, sigmoid, sign
 from minigrad.ops.indexing import check_bounds, check_index, raw
 from minigrad.ops.neural import log_softmax
@@ -61,6 +62,7 @@ def constant_weight(name, weight, x):
         raise error(
             f"{name}: Expected object of type {raw(x).dtype} but found type {raw(weight).dtype} for argument 'weight'"
         )
+    arrays.check_together(name, raw(x), raw(weight), "the weight")
     return raw(weight)
 
 
@@ -219,7 +221,7 @@ def _flat_classes(x):
 def _classes_back(flat, size):
     if len(size) == 2:
         return flat
-    return np.ascontiguousarray(np.moveaxis(flat.reshape(size[0], *size[2:], size[1]), -1, 1))
+    return arrays.in_order(np.moveaxis(flat.reshape(size[0], *size[2:], size[1]), -1, 1))
 
 
 def _each(where):
@@ -307,7 +309,7 @@ def _classified(operation, input, target, weight, size_average, ignore_index, re
         raise RuntimeError(
             f"{name}: for an input of size {size}, target must have size {wanted}, got {tuple(where.shape)}{hint}"
         )
-    kept = where if ignore_index is None else where[where != ignore_index]
+    kept = where if ignore_index is None else arrays.run(lambda where: where[where != ignore_index], where)
     check_bounds(f"{name}: target", kept, size[1], f"{size[1]} classes")
     weight = constant_weight(name, weight, input)
     if weight is not None and weight.shape != size[1:2]:
@@ -428,10 +430,10 @@ def binary_cross_entropy(input, target, weight=None, size_average=True):
     differ, RuntimeError for an input outside [0, 1].
     """
     target = matched("binary_cross_entropy", input, target, ValueError)
-    x = raw(input)
-    if x.min() < 0 or x.max() > 1:
-        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {x.min():.4g} to "
-                           f"{x.max():.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
+    low, high = arrays.run(lambda x: (float(x.min()), float(x.max())), raw(input))
+    if low < 0 or high > 1:
+        raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {low:.4g} to "
+                           f"{high:.4g}; apply a sigmoid first, or use the loss of logits")  # fmt: skip
     return _bce(input, target, _element_weight("binary_cross_entropy", weight, input), size_average)
 
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from minigrad._core import like
+from minigrad.ops import moving
 from minigrad.ops.elementwise import abs, clip, exp, keep, log, minimum, pow, sqrt
 from minigrad.ops.indexing import check_bounds, check_index, elements, raw
 from minigrad.ops.losses import (
@@ -132,6 +133,7 @@ def _samples(name, input, dimensions=(1, 2)):
     return reshape(input, (1, size[0])) if len(size) == 1 else input
 
 
+@moving.at_home
 def multilabel_margin_loss(input, target, size_average=True):
     """multilabel_margin_loss(input, target, size_average=True): mean over samples of
     sum over target classes j and other classes i of max(0, 1 - x_j + x_i) / C.
@@ -145,7 +147,7 @@ def multilabel_margin_loss(input, target, size_average=True):
     input = _samples(name, input)
     count, classes = size_of(input)
     where = where.reshape(count, classes)
-    given = np.cumprod(where >= 0, axis=1).astype(bool)
+    given = np.cumprod((where >= 0).astype(np.int64), axis=1).astype(bool)
     chosen = np.where(given, where, 0)
     check_bounds(f"{name}: target", chosen, classes, f"{classes} classes")
     target_class = np.zeros_like(given)
@@ -168,6 +170,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=True):
     return binary_cross_entropy_with_logits(input, target, weight, size_average)
 
 
+@moving.at_home
 def multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=True):
     """multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=True): mean over samples of
     sum over i != y of w_y max(0, margin - x_y + x_i)^p / C.
@@ -189,8 +192,8 @@ def multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=Tr
             f"{name}: weight must have one element a class, size ({classes},), got {tuple(weight.shape)}"
         )
     picked = elements.read(input, like(input, where.reshape(count, 1)), 1)
-    others = np.ones((count, classes), np.uint8)
-    others[np.arange(count), where] = 0
+    others = np.ones_like(where, np.uint8, shape=(count, classes))
+    others[np.arange(count, like=where), where] = 0
     losses = keep(clip(input - picked + margin, 0, None), like(input, others))
     if p == 2:
         losses = losses * losses

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import cast, flat_fallback
 from minigrad.ops.indexing import check_number, raw
 from minigrad.ops.shape import place, reshape, size_of, sum_to_size
@@ -183,11 +184,12 @@ copy_values = Operation(
 )  # fmt: skip
 
 
-def check_async(name, kwargs):
-    """Refuse keywords other than `async`, the era's name of non_blocking, which is a reserved word today."""
+def check_async(name, kwargs, non_blocking=False):
+    """non_blocking, or `async`: the era's name of it, a reserved word today. Other keywords are refused."""
     for keyword in kwargs:
         if keyword != "async":
             raise TypeError(f"{name}: unexpected keyword argument {keyword!r}")
+    return bool(kwargs.get("async", non_blocking))
 
 
 def copy(input, src, non_blocking=False, broadcast=True, **kwargs):
@@ -200,6 +202,7 @@ def copy(input, src, non_blocking=False, broadcast=True, **kwargs):
     check_async("copy_", kwargs)
     if not isinstance(src, (Tensor, Variable)):
         raise TypeError(f"copy_: src must be a tensor, got {type(src).__name__}")
+    src = moving.to(src, arrays.device_of(raw(input)))
     mine, its = raw(input), raw(src)
     if not broadcast and mine.size != its.size:
         raise RuntimeError(

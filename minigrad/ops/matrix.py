@@ -6,6 +6,7 @@ The formulas are made of products and triangles, so every one can be differentia
 import numpy as np
 
 from minigrad._core import Operation, Tensor
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import quiet
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
 from minigrad.ops.reduction import wide_type
@@ -92,7 +93,7 @@ _trace_op = Operation(
 def trace(input):
     """trace(input): sum of the matrix's main diagonal; a Number of a Tensor."""
     if isinstance(input, Tensor):
-        return _trace(input.array.astype(wide_type(input.array))).item()
+        return arrays.run(lambda x: _trace(x.astype(wide_type(x))).item(), input.array)
     return _trace_op(input)
 
 
@@ -129,7 +130,8 @@ def _square(name, x):
 def _inverse(x):
     _square("inverse", x)
     try:
-        return np.asfortranarray(np.linalg.inv(x))  # column-major, as LAPACK left it in the era
+        with arrays.strict_algebra(x):
+            return arrays.column_major(np.linalg.inv(x))  # as LAPACK left it in the era
     except np.linalg.LinAlgError as error:
         raise RuntimeError("inverse: the matrix is singular") from error
 
@@ -154,7 +156,8 @@ def _solve(b, a):
             f"gesv: the right sides must have size ({a.shape[0]}, k) for a matrix of size {a.shape}, got {b.shape}"
         )
     try:
-        return np.linalg.solve(a, b)
+        with arrays.strict_algebra(a):
+            return np.linalg.solve(a, b)
     except np.linalg.LinAlgError as error:
         raise RuntimeError("gesv: the matrix is singular") from error
 
@@ -197,7 +200,8 @@ def gesv(input, A):
 def _potrf(x, upper):
     _square("potrf", x)
     try:
-        factor = np.linalg.cholesky(x.T if upper else x)  # reads the lower triangle only
+        with arrays.strict_algebra(x):
+            factor = np.linalg.cholesky(x.T if upper else x)  # reads the lower triangle only
     except np.linalg.LinAlgError as error:
         raise RuntimeError("potrf: the matrix is not positive definite") from error
     return factor.T.copy() if upper else factor

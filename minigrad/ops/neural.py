@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, like
+from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import abs, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
 from minigrad.ops.indexing import check_bounds, check_index, raw, rows
 from minigrad.ops.reduction import along, total
@@ -327,6 +328,7 @@ def embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False):
     return _embedding(weight, indices, padding_idx, bool(scale_grad_by_freq))
 
 
+@moving.at_home
 def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq=False):
     """embedding_bag(weight, indices, offsets=None, mode="mean"): mean (or "sum") of the rows of weight each bag names.
 
@@ -339,7 +341,7 @@ def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq
     if where.ndim == 2:
         if offsets is not None:
             raise ValueError("embedding_bag: offsets go with 1-D indices only; each row of 2-D indices is a bag")
-        starts, flat = np.arange(0, where.size, where.shape[1]), reshape(indices, (where.size,))
+        starts, flat = np.arange(0, where.size, where.shape[1], like=where), reshape(indices, (where.size,))
     elif where.ndim == 1:
         if offsets is None:
             raise ValueError("embedding_bag: 1-D indices need offsets, the start of each bag")
@@ -352,7 +354,7 @@ def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq
     else:
         raise ValueError(f"embedding_bag: indices must have 1 or 2 dimensions, got size {where.shape}")
     lengths = np.diff(starts, append=where.size)
-    bag = np.repeat(np.arange(starts.size), lengths)
+    bag = arrays.repeated_numbers(lengths)
     out = rows.spread(
         embedding(weight, flat, None, scale_grad_by_freq), like(weight, bag), 0, (starts.size, size_of(weight)[1])
     )

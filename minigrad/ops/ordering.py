@@ -7,6 +7,7 @@ them, so the derivative is that of picking. The full forms give the whole gradie
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, maximum, minimum
 from minigrad.ops.indexing import elements
 from minigrad.ops.reduction import APART, BOOL_DIM, NO_SUCH_DIM, along, size_after
@@ -75,7 +76,7 @@ def _choose_mode(x, dim):
     place = np.arange(count, like=x)
     new = np.ones_like(ordered, dtype=bool)
     new[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
-    length = place - np.maximum.accumulate(np.where(new, place, 0), axis=-1)
+    length = place - arrays.running_maximum(np.where(new, place, 0))
     best = np.take_along_axis(ordered, np.argmax(length, axis=-1, keepdims=True), -1)
     last = count - 1 - np.argmax(np.flip(x == best, -1), axis=-1, keepdims=True)
     return np.moveaxis(last, -1, dim)

@@ -6,33 +6,30 @@ derivative, is the readable text in `recurrent_reference.py`: each operation her
 
 A layer takes x as (seq, batch, input_size), or, with batch_sizes, as packed rows (sum of batch_sizes, input_size); its
 initial and final states are (1, batch, hidden_size), one slice of the state of a stack. Weights are laid out as in the
-cells of the reference; the biases may be None. The kernels are for NumPy arrays; others run the reference, see
-`runs_fused`.
+cells of the reference; the biases may be None. Arrays that have no kernels (`kernels_for`) run the reference.
 """
 
 import numpy as np
 
 from minigrad import kernels
-from minigrad._core import Operation, Variable, array_of, like
-from minigrad.ops.recurrent_reference import (
-    gru_cell,
-    lstm_cell,
-    over_time,
-    rnn_relu_cell,
-    rnn_tanh_cell,
-    stacked,
-)
+from minigrad._core import Operation, array_of, like
+from minigrad.ops import arrays, recurrent_anywhere
+from minigrad.ops.recurrent_reference import CELLS, lstm_cell, over_time, stacked
 from minigrad.ops.shape import _cat, index, reshape, size_of
 from minigrad.ops.table import S, T, no_oracle, row
 
-CELLS = {"RNN_TANH": rnn_tanh_cell, "RNN_RELU": rnn_relu_cell, "LSTM": lstm_cell, "GRU": gru_cell}
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 _WEIGHTS = "w_ih w_hh b_ih b_hh"
 
 
-def runs_fused(x):
-    """Whether there are kernels for the memory that x lies in."""
-    return isinstance(array_of(x) if isinstance(x, Variable) else x, np.ndarray)
+# Kind of array -> module with the `layer_forward` and `layer_backward` of `minigrad.kernels` for arrays of that kind.
+# Kernels for another kind of memory are entered here, and serve every layer and cell from then on.
+KERNELS = {np.ndarray: kernels}
+
+
+def kernels_for(x):
+    """The module with the kernels for the array x, or with what takes their place."""
+    return KERNELS.get(type(x), recurrent_anywhere)
 
 
 # ---------------------------------------------------------------- one layer in one direction
@@ -41,7 +38,7 @@ def runs_fused(x):
 def _layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, save=True):
     plain = x.ndim == 3
     rows = x.reshape(-1, x.shape[2]) if plain else x
-    h, hn, cn, saved = kernels.layer_forward(
+    h, hn, cn, saved = kernels_for(x).layer_forward(
         kind, rows, h0[0], None if c0 is None else c0[0], w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, save
     )
     return h.reshape(x.shape[0], x.shape[1], -1) if plain else h, hn[None], None if cn is None else cn[None], saved
@@ -49,7 +46,7 @@ def _layer_forward(kind, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse
 
 def _layer_backward(kind, saved, d_out, d_hn, d_cn, x, needs):
     """Gradients of (x, h0, c0, *weights). A gradient of None stands for zeros."""
-    d_x, d_h0, d_c0, *rest = kernels.layer_backward(
+    d_x, d_h0, d_c0, *rest = kernels_for(x).layer_backward(
         kind,
         saved,
         None if d_out is None else d_out.reshape(-1, d_out.shape[-1]),
@@ -142,12 +139,12 @@ LAYERS = {"RNN_TANH": rnn_tanh_layer, "RNN_RELU": rnn_relu_layer, "LSTM": lstm_l
 
 def _one_state_step(kind):
     def forward(x, h, w_ih, w_hh, b_ih, b_hh):
-        out, _, _, saved = kernels.layer_forward(kind, x, h, None, w_ih, w_hh, b_ih, b_hh)
+        out, _, _, saved = kernels_for(x).layer_forward(kind, x, h, None, w_ih, w_hh, b_ih, b_hh)
         return out, saved
 
     def joint(g, x, h, w_ih, w_hh, b_ih, b_hh, out, workspace, needs):
         needs = (needs[0], needs[1], False, *needs[2:])
-        d_x, d_h, _, *rest = kernels.layer_backward(kind, workspace, g, None, None, needs)
+        d_x, d_h, _, *rest = kernels_for(x).layer_backward(kind, workspace, g, None, None, needs)
         return d_x, d_h, *rest
 
     return Operation(f"{kind.lower()}_step", forward, f"x h {_WEIGHTS}", joint=joint, reference=CELLS[kind],
@@ -155,12 +152,12 @@ def _one_state_step(kind):
 
 
 def _lstm_step_forward(x, h, c, w_ih, w_hh, b_ih, b_hh):
-    out, _, cn, saved = kernels.layer_forward("LSTM", x, h, c, w_ih, w_hh, b_ih, b_hh)
+    out, _, cn, saved = kernels_for(x).layer_forward("LSTM", x, h, c, w_ih, w_hh, b_ih, b_hh)
     return out, cn, saved
 
 
 def _lstm_step_joint(g, x, h, c, w_ih, w_hh, b_ih, b_hh, out0, workspace, needs):
-    return kernels.layer_backward("LSTM", workspace, g[0], None, g[1], needs)
+    return kernels_for(x).layer_backward("LSTM", workspace, g[0], None, g[1], needs)
 
 
 rnn_tanh_step, rnn_relu_step, gru_step = (_one_state_step(kind) for kind in ("RNN_TANH", "RNN_RELU", "GRU"))
@@ -173,8 +170,6 @@ STEPS = {"RNN_TANH": rnn_tanh_step, "RNN_RELU": rnn_relu_step, "LSTM": lstm_step
 
 def recurrent_step(kind, x, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
     """One step of a cell, as the function of CELLS[kind] but fused: the new hidden state, a pair (h, c) for LSTM."""
-    if not runs_fused(x):
-        return CELLS[kind](x, hidden, w_ih, w_hh, b_ih, b_hh)
     if kind == "LSTM":
         return lstm_step(x, *hidden, w_ih, w_hh, b_ih, b_hh)
     return STEPS[kind](x, hidden, w_ih, w_hh, b_ih, b_hh)
@@ -186,7 +181,7 @@ def recurrent_step(kind, x, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
 def zero_state(x, batch, hidden_size):
     """Zeros (1, batch, hidden_size) of x's type, at its level."""
     array, size = array_of(x), (1, batch, hidden_size)
-    return like(x, np.zeros(size, array.dtype) if runs_fused(array) else np.zeros_like(array, shape=size))
+    return like(x, arrays.zeros(size, *arrays.type_of(array)))
 
 
 def split_state(hidden, count):
@@ -207,8 +202,6 @@ def _run(kind, weights, batch_sizes, reverse):
     """A layer in one direction as `stacked` wants it: run(x, hidden) -> (output, hidden)."""
 
     def run(x, hidden):
-        if not runs_fused(x):
-            return layer_reference(kind, x, hidden, *weights, batch_sizes, reverse)
         if kind == "LSTM":
             output, hn, cn = lstm_layer(x, *hidden, *weights, batch_sizes, reverse)
             return output, (hn, cn)

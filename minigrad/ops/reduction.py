@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, like
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.indexing import raw
 from minigrad.ops.shape import broadcast_to, index, reshape, size_of, wrap_dim
@@ -72,7 +73,11 @@ def whole(operation, input, *parameters):
     """The full reduction: of a Tensor a number, in the wide type."""
     if not isinstance(input, Tensor):
         return operation(input, *parameters)
-    return operation.forward(input.array.astype(wide_type(input.array), copy=False), *parameters).item()
+    return arrays.run(_number, input.array, operation, parameters)
+
+
+def _number(x, operation, parameters):
+    return operation.forward(x.astype(wide_type(x), copy=False), *parameters).item()
 
 
 def _reduced(operation, input, dim, *parameters):
@@ -380,7 +385,7 @@ def any(input):
     return _answer(_any(input))
 
 
-_equal = Operation("equal", lambda a, b: np.array([np.array_equal(a, b)], np.uint8), "a b")
+_equal = Operation("equal", lambda a, b: np.full_like(a, bool(np.array_equal(a, b)), np.uint8, shape=(1,)), "a b")
 
 
 def equal(input, other):
@@ -397,7 +402,7 @@ def _histogram(x, bins, low, high):
     if low == high:
         low, high = low - 1, high + 1
     try:
-        return np.histogram(x, bins, (low, high))[0].astype(x.dtype)
+        return arrays.histogram(x, bins, low, high).astype(x.dtype)
     except ValueError as error:
         raise RuntimeError(f"histc: no {bins} intervals can be told apart between {low} and {high}") from error
 

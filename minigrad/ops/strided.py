@@ -3,20 +3,17 @@
 import numpy as np
 
 from minigrad._core import Operation
+from minigrad.ops import arrays
 
 
 def geometry(base, view):
     """Where `view` lies in the memory of `base`, in elements: (base sizes, base strides, sizes, strides, offset)."""
     item = base.itemsize
-    offset = _address(view) - _address(base)
+    offset = arrays.address_of(view) - arrays.address_of(base)
     return (
         tuple(base.shape), tuple(s // item for s in base.strides),
         tuple(view.shape), tuple(s // item for s in view.strides), offset // item,
     )  # fmt: skip
-
-
-def _address(array):
-    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
 
 
 def _laid_out(x, base_size, base_stride):
@@ -33,7 +30,7 @@ def _laid_out(x, base_size, base_stride):
 
 
 def _strided(flat, size, stride, offset):
-    return np.lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * flat.itemsize for s in stride))
+    return arrays.as_strided(flat[offset:], size, tuple(s * flat.itemsize for s in stride))
 
 
 def _as_strided(x, base_size, base_stride, size, stride, offset):
@@ -47,7 +44,7 @@ def _add_strided(x, base_size, base_stride, size, stride, offset):
     places = start + offset
     for k, (n, t) in enumerate(zip(size, stride)):
         places = places + np.arange(n, like=x).reshape((n,) + (1,) * (len(size) - k - 1)) * t
-    np.add.at(flat, places, x)
+    arrays.add_at(flat, places, x)
     return whole.copy()
 
 

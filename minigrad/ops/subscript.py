@@ -13,6 +13,7 @@ import operator
 import numpy as np
 
 from minigrad._core import Tensor, Variable, array_of, call_in_place, like, tensor_from_array
+from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import cast
 from minigrad.ops.indexing import LONG, check_number, index_select, tuples
 from minigrad.ops.masking import copy, fill, masked_fill, masked_scatter, masked_select
@@ -56,7 +57,10 @@ def setitem(x, where, value):
                     f"{type(value).__name__} of size {size_of(value)}; take its element, value[0]"
                 )
             if number:
-                x.array[plan] = value
+                if isinstance(x.array, np.ndarray):
+                    x.array[plan] = value
+                else:
+                    arrays.run(lambda array: array.__setitem__(plan, value), x.array)
                 return
             target = tensor_from_array(x.array[plan])
         else:
@@ -78,7 +82,7 @@ def setitem(x, where, value):
         if number:
             call_in_place("index_fill", tuples.fill, x, (carrier, places, value), {})
         else:
-            value = _fitted(_converted(value, x), array_of(x)[places].shape)
+            value = _fitted(_converted(value, x), arrays.run(lambda x: x[places].shape, array_of(x)))
             call_in_place("index_copy", tuples.write, x, (carrier, value, places), {})
 
 
@@ -107,7 +111,7 @@ def _is_mask(w):
 
 
 def _mask(x, w):
-    return like(x, np.asarray(w, np.uint8, like=array_of(x))) if isinstance(w, np.ndarray) else _beside(x, w)
+    return like(x, arrays.beside(np.asarray(w, np.uint8), array_of(x))) if isinstance(w, np.ndarray) else _beside(x, w)
 
 
 def _beside(x, w):
@@ -217,6 +221,10 @@ def _slices(x, where):
 
 
 def _check_entries(array, limit, dim):
+    arrays.run(_check_entries_there, array, limit, dim)
+
+
+def _check_entries_there(array, limit, dim):
     if array.size and array.view(np.uint64).max() >= limit:
         wrong = array[(array < 0) | (array >= limit)].reshape(-1)[0]
         raise IndexError(f"x[index]: index {int(wrong)} is out of range for dimension {dim} of size {limit}; "
@@ -266,14 +274,15 @@ def _index_array(w, x):
     if isinstance(w, (Tensor, Variable)):
         if array_of(w).dtype != LONG:
             _refuse(w)
-        return array_of(w).copy()  # the graph keeps it, and the user may change his
+        arrays.check_together("x[index]", x, array_of(w), "the index")
+        return arrays.copy(array_of(w))  # the graph keeps it, and the user may change his
     try:
         array = np.asarray(w if isinstance(w, np.ndarray) else [_plain(v) for v in w])
     except ValueError:
         raise TypeError(f"x[index]: an index list must not be ragged, got {w!r}") from None
     if array.size and array.dtype.kind not in "iu":
         _refuse(w)
-    return np.array(array, LONG, like=x)
+    return arrays.beside(np.array(array, LONG), x)
 
 
 def _plain(v):
@@ -297,6 +306,7 @@ def _value(x, value):
 
 def _converted(value, x):
     dtype = array_of(x).dtype
+    value = moving.to(value, arrays.device_of(array_of(x)))
     return value if array_of(value).dtype == dtype else cast(value, dtype)
 
 

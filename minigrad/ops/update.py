@@ -15,6 +15,7 @@ import math
 import numpy as np
 
 from minigrad import kernels
+from minigrad.ops import arrays
 
 # Elements of a block: five float32 arrays (Adam's) fill a third of a megabyte, and second-level caches are larger.
 _BLOCK = 16384
@@ -33,13 +34,13 @@ def _in_blocks(count, kernel=None):
         def stepped(*args):
             if kernel is not None and kernel(*args):
                 return
-            arrays, numbers = args[:count], args[count:]
+            operands, numbers = args[:count], args[count:]
             if args[0].size <= _BLOCK or not all(
-                a is None or (isinstance(a, np.ndarray) and a.flags.c_contiguous) for a in arrays
+                a is None or (isinstance(a, np.ndarray) and a.flags.c_contiguous) for a in operands
             ):
-                quiet(*args)
+                arrays.run(quiet, *args)
                 return
-            flat = [None if a is None else a.reshape(-1) for a in arrays]
+            flat = [None if a is None else a.reshape(-1) for a in operands]
             for start in range(0, args[0].size, _BLOCK):
                 quiet(*[None if a is None else a[start : start + _BLOCK] for a in flat], *numbers)
 

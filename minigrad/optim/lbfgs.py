@@ -3,7 +3,7 @@
 import numpy as np
 
 from minigrad._core import array_of, tensor_from_array
-from minigrad.ops import update
+from minigrad.ops import arrays, update
 from minigrad.optim.optimizer import Optimizer, check_number
 
 __all__ = ["LBFGS"]
@@ -74,6 +74,10 @@ class LBFGS(Optimizer):
 
     def step(self, closure=None):
         """Iterate; returns the first loss, or its Number if the gradient is small enough already."""
+        with arrays.near(array_of(self._params[0])):
+            return self._iterate(closure)
+
+    def _iterate(self, closure):
         if closure is None:
             raise TypeError(
                 "LBFGS: step needs a closure that zeroes the gradients, computes the loss, calls backward and returns "

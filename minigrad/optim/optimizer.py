@@ -7,6 +7,7 @@ import numpy as np
 
 from minigrad._core import Tensor, Variable, array_of, tensor_from_array
 from minigrad.nn.parameter import zero_grad
+from minigrad.ops import arrays, moving
 
 __all__ = ["Optimizer", "required"]
 
@@ -23,7 +24,7 @@ required = _Required()
 
 def zeros_like(array, value=0):
     """A Tensor for an optimiser's state: the size, type and place of `array`, filled with `value`."""
-    return tensor_from_array(np.full_like(array, value))
+    return tensor_from_array(arrays.run(np.full_like, array, value))
 
 
 def check_number(optimizer, name, value, low=0.0, high=None):
@@ -181,10 +182,5 @@ def _fitted(value, array):
     """State `value` in the floating type and the place of its parameter's `array`; other values as they are."""
     if not isinstance(value, Tensor) or value.array.dtype.kind != "f":
         return value
-    if isinstance(value.array, type(array)):
-        return tensor_from_array(value.array.astype(array.dtype, copy=False))
-    if isinstance(array, np.ndarray):
-        return tensor_from_array(value.array.get().astype(array.dtype, copy=False))
-    fitted = np.empty_like(array, shape=value.array.shape)
-    fitted.set(value.array.astype(array.dtype))
-    return tensor_from_array(fitted)
+    moved = moving.to(value, arrays.device_of(array))
+    return tensor_from_array(arrays.run(lambda state: state.astype(array.dtype, copy=False), moved.array))

@@ -9,6 +9,7 @@ Storages have no bytes yet when the objects are read: they are made empty, and f
 
 import numpy as np
 
+from minigrad.ops import arrays
 from minigrad.serialization.archive import remaining
 from minigrad.serialization.contents import refuse
 from minigrad.serialization.storages import StoragePolicy
@@ -63,7 +64,8 @@ class LegacyPolicy(StoragePolicy):
                     f"damaged: storage {key!r} has {length} elements where {self._lengths[key]} were announced"
                 )
             order = storage.dtype.newbyteorder("<")
-            storage.array[...] = np.frombuffer(source.read(length * order.itemsize), order)
+            elements = np.frombuffer(source.read(length * order.itemsize), order)
+            arrays.assign(storage.array, elements.astype(storage.dtype))
 
 
 def read_legacy(file, trust, map_location):

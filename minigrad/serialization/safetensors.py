@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 
-from minigrad._core import Tensor, Variable, tensor_from_array
+from minigrad._core import Tensor, Variable, array_of, tensor_from_array
+from minigrad.ops import arrays
 from minigrad.serialization.files import check_file, opened, write_file
 
 
@@ -33,12 +34,12 @@ def save_safetensors(tensors, f, metadata=None):
     check_file("save_safetensors", f, "write")
     if not isinstance(tensors, dict):
         raise TypeError(f"save_safetensors: tensors must be a dict of names to tensors, got {type(tensors).__name__}")
-    arrays = {}
+    found = {}
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, (Tensor, Variable)):
             raise TypeError(f"save_safetensors: expected names and tensors, got {name!r}: {type(value).__name__}")
-        arrays[name] = np.ascontiguousarray((value.data if isinstance(value, Variable) else value).array)
-    data = _package().numpy.save(arrays, metadata)
+        found[name] = np.ascontiguousarray(arrays.to_host(array_of(value)))
+    data = _package().numpy.save(found, metadata)
     write_file(f, lambda file: file.write(data))
 
 
@@ -53,10 +54,10 @@ def load_safetensors(f):
     with opened(f) as file:
         data = file.read()
     try:
-        arrays = package.numpy.load(data)
+        found = package.numpy.load(data)
     except Exception as error:
         raise RuntimeError(f"load: the safetensors file cannot be read: {error}") from error
-    return {name: _as_tensor(name, array) for name, array in arrays.items()}
+    return {name: _as_tensor(name, array) for name, array in found.items()}
 
 
 def _as_tensor(name, array):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from minigrad import cuda
+from minigrad.ops import arrays
 from minigrad.serialization.contents import PlainPolicy, refuse
 from minigrad.serialization.unpickler import foreign
 from minigrad.tensor.storage import is_storage, storage_classes
@@ -20,9 +21,11 @@ def check_map_location(map_location):
 def _default_place(storage, location):
     if location == "cpu":
         return storage
-    if isinstance(location, str) and location.startswith("cuda") and cuda.is_available():
-        _, _, device = location.partition(":")
-        return storage.cuda(int(device) if device else None)
+    kind, _, number = location.partition(":") if isinstance(location, str) else ("", "", "")
+    if kind == "cuda" and cuda.is_available():
+        device = int(number) if number.isdecimal() else cuda.current_device()
+        if device < cuda.device_count():
+            return storage.cuda(device)
     raise RuntimeError(
         f"load: a tensor was saved on {location!r}, which is not here; to have everything on the CPU, "
         "load(f, map_location=lambda storage, location: storage)"
@@ -127,7 +130,8 @@ class Numbering:
         """What stands for a storage in the pickle; its type as a class."""
         root, start = storage._root_storage()
         key, _ = self._storages.setdefault((root._cdata, type(root)), (str(len(self._storages)), root))
-        named = ("storage", type(root), key, "cpu", len(root))
+        location = f"cuda:{root.get_device()}" if root.is_cuda else "cpu"
+        named = ("storage", storage_classes[type(root).__name__], key, location, len(root))
         if root is storage:
             return named
         view, _ = self._views.setdefault(storage._cdata, (str(len(self._views)), storage))
@@ -136,5 +140,5 @@ class Numbering:
     def records(self):
         """(name, bytes) of each storage."""
         for key, root in self._storages.values():
-            array = np.ascontiguousarray(root.array, root.dtype.newbyteorder("<"))
+            array = np.ascontiguousarray(arrays.to_host(root.array), root.dtype.newbyteorder("<"))
             yield f"data/{key}", array.view(np.uint8)

@@ -25,6 +25,7 @@ _HALF_OPERATORS = (
     "iadd isub imul "
     "itruediv ipow imod iand ior ixor ilshift irshift"
 ).split()
+_HALVES = (types.HalfTensor, types.cuda_classes["HalfTensor"])
 # Tensors have these in place only.
 _OUT_OF_PLACE_ON_VARIABLES_ONLY = (
     "index_add index_copy index_fill scatter scatter_add masked_fill masked_scatter"
@@ -111,7 +112,7 @@ def function_form(entry):
     _, refuse = _check(entry)
     plain = isinstance(call, Operation) and not call.parameters
     arguments = len(call.arguments) if plain else None
-    half = types.HalfTensor if "float16" not in supported(entry) else None
+    halves = _HALVES if "float16" not in supported(entry) else ()
     if not _is_for_all_types(entry):
         call = checked(entry)
 
@@ -125,7 +126,7 @@ def function_form(entry):
         second = _SECOND_OPERAND[name]
 
         def function(input, other=None, *, out=None, **named):
-            if type(input) is half:
+            if type(input) in halves:
                 refuse(input)
             if named or other is None:
                 other = _by_name(name, second, other, named)
@@ -134,14 +135,14 @@ def function_form(entry):
     elif arguments == 2:
 
         def function(input, other, *, out=None):
-            if type(input) is half:
+            if type(input) in halves:
                 refuse(input)
             return call(input, other) if out is None else results.into(name, out, call(input, other))
 
     else:
 
         def function(*args, out=None, **kwargs):
-            if args and type(args[0]) is half:
+            if args and type(args[0]) in halves:
                 refuse(args[0])
             made = call(*args, **kwargs)
             return made if out is None else results.into(name, out, made)
@@ -195,7 +196,7 @@ def install():
         if "T" not in entry.levels:
             continue
         names = [entry.name] * entry.method + [f"{entry.name}_"] * entry.in_place
-        for cls in types.tensor_classes.values():
+        for cls in types.every_class:
             if cls.dtype.name not in supported(entry):
                 for name in names:
                     _take(
@@ -209,7 +210,7 @@ def install():
                 _core.install(Variable, entry.name, _method(entry))
             if entry.in_place:
                 _core.install(Variable, f"{entry.name}_", ops.in_place(replace(entry, function=checked(entry))))
-    for cls in types.tensor_classes.values():
+    for cls in types.every_class:
         for name in _OUT_OF_PLACE_ON_VARIABLES_ONLY:
             _take(cls, name, f"tensors have it in place only, {name}_; clone first to keep the original")
         for name in _DRAWS:
@@ -219,8 +220,9 @@ def install():
                     name,
                     f"it is defined for {_kinds(FLOATING if name in _FLOATING_DRAWS else FLOATING + INTEGRAL)}",
                 )
-    for name in _HALF_OPERATORS:
-        setattr(types.HalfTensor, f"__{name}__", _refuse_operator(name))
+    for cls in _HALVES:
+        for name in _HALF_OPERATORS:
+            setattr(cls, f"__{name}__", _refuse_operator(name))
     for name in _TENSORS_ONLY:
         _core.install(Variable, name, Missing(f"a Variable has no '{name}'; its tensor has: variable.data.{name}"))
     for cls in (Tensor, Variable):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minigrad import _core
+from minigrad.ops import arrays
 from minigrad.tensor import results, types
 from minigrad.tensor.memory_methods import checked_sizes
 
@@ -28,40 +29,49 @@ def checked_out(name, out):
     return out
 
 
-def _dtype(name, out):
-    """dtype of a created tensor: that of `out`, or the default type's."""
-    return types.default_tensor_type().dtype if checked_out(name, out) is None else out.array.dtype
+def _type(name, out):
+    """Class of a created tensor: that of `out`, or the default type."""
+    return types.default_tensor_type() if checked_out(name, out) is None else type(out)
+
+
+def _from_host(name, out, array):
+    """A tensor of numbers that were worked out on the host."""
+    cls = _type(name, out)
+    return _into(name, out, cls.placed(array.astype(cls.dtype)))
 
 
 def zeros(*sizes, out=None):
     """zeros(*sizes): a tensor of the default type filled with 0."""
-    return _into("zeros", out, np.zeros(_sizes("zeros", sizes), _dtype("zeros", out)))
+    cls = _type("zeros", out)
+    return _into("zeros", out, cls.library().zeros(_sizes("zeros", sizes), cls.dtype))
 
 
 def ones(*sizes, out=None):
     """ones(*sizes): a tensor of the default type filled with 1."""
-    return _into("ones", out, np.ones(_sizes("ones", sizes), _dtype("ones", out)))
+    cls = _type("ones", out)
+    return _into("ones", out, cls.library().ones(_sizes("ones", sizes), cls.dtype))
 
 
 def zeros_like(input, out=None):
     """zeros_like(input): zeros of the type and size of input (a Tensor for a Tensor, a Variable for a Variable)."""
-    return _like("zeros_like", np.zeros_like, input, out)
+    return _like("zeros_like", lambda x: np.zeros_like(x, order="C"), input, out)
 
 
 def ones_like(input, out=None):
     """ones_like(input): ones of the type and size of input (a Tensor for a Tensor, a Variable for a Variable)."""
-    return _like("ones_like", np.ones_like, input, out)
+    return _like("ones_like", lambda x: np.ones_like(x, order="C"), input, out)
 
 
 def _like(name, make, input, out):
-    made = _core.like(input, make(_core.array_of(input), order="C", subok=False))
+    made = _core.like(input, arrays.run(make, _core.array_of(input)))
     return made if out is None else results.into(name, out, made)
 
 
 def eye(n, m=None, out=None):
     """eye(n, m=n): the n x m matrix with ones on its diagonal."""
     n, m = _sizes("eye", (n, n if m is None else m))
-    return _into("eye", out, np.eye(n, m, dtype=_dtype("eye", out)))
+    cls = _type("eye", out)
+    return _into("eye", out, cls.library().eye(n, m, dtype=cls.dtype))
 
 
 def arange(start=0, end=None, step=1, out=None):
@@ -94,17 +104,17 @@ def _progression(name, start, end, step, count, out):
         raise RuntimeError(
             f"{name}: no number lies from {start} to {end} in steps of {step}; a tensor cannot be empty here"
         )
-    return _into(name, out, (start + step * np.arange(n, dtype=np.float64)).astype(_dtype(name, out)))
+    return _from_host(name, out, start + step * np.arange(n, dtype=np.float64))
 
 
 def linspace(start, end, steps=100, out=None):
     """linspace(start, end, steps=100): evenly spaced numbers, both ends included; steps=1 only if they are equal."""
-    return _into("linspace", out, _spaced("linspace", start, end, steps).astype(_dtype("linspace", out)))
+    return _from_host("linspace", out, _spaced("linspace", start, end, steps))
 
 
 def logspace(start, end, steps=100, out=None):
     """logspace(start, end, steps=100): 10 to the power of linspace(start, end, steps)."""
-    return _into("logspace", out, (10.0 ** _spaced("logspace", start, end, steps)).astype(_dtype("logspace", out)))
+    return _from_host("logspace", out, 10.0 ** _spaced("logspace", start, end, steps))
 
 
 def _spaced(name, start, end, steps):

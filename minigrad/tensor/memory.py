@@ -13,9 +13,12 @@ sees as well is never given up that way: growing is refused instead.
 
 import math
 import mmap
+import sys
 import weakref
 
 import numpy as np
+
+from minigrad.ops import arrays, devices
 
 NO_ELEMENTS = (0,)  # shape of the array behind the tensor with no dimension: the only empty one
 
@@ -32,8 +35,21 @@ class Span:
         self.base, self.own_identity, self.start = base, own_identity, start
         self.__array_interface__ = {
             "version": 3, "shape": (length,), "typestr": np.dtype(dtype).str,
-            "data": (address, not base.flags.writeable),
+            "data": (address, isinstance(base, np.ndarray) and not base.flags.writeable),
         }  # fmt: skip
+
+    @property
+    def device(self):
+        """The GPU whose memory it is."""
+        return self.base.device
+
+    def as_array(self):
+        """The elements as a 1-D array, which keeps this Span."""
+        if isinstance(self.base, np.ndarray):
+            return np.asarray(self)
+        size, dtype = self.__array_interface__["shape"], np.dtype(self.__array_interface__["typestr"])
+        address = self.__array_interface__["data"][0]
+        return arrays.memory_view(address, size[0] * dtype.itemsize, self, size, dtype)
 
     def __reduce__(self):
         (length,) = self.__array_interface__["shape"]
@@ -48,22 +64,25 @@ def view_span(whole, start, length):
     return Span(whole, address_of(whole) + start * whole.itemsize, length, whole.dtype, True, start)
 
 
-def address_of(array):
-    return array.__array_interface__["data"][0]
+address_of = arrays.address_of
 
 
 def _chain(array):
     link = array
     while link is not None:
         yield link
-        link = getattr(link, "base", None)
+        link = arrays.owner_behind(link) if devices.is_gpu_array(link) else getattr(link, "base", None)
+
+
+def _is_array(link):
+    return isinstance(link, np.ndarray) or devices.is_gpu_array(link)
 
 
 def memory_of(array):
     """The identity of the memory that `array` looks at: the array that owns it, or the Span of a storage view."""
     owner = array
     for link in _chain(array):
-        if isinstance(link, np.ndarray):
+        if _is_array(link):
             owner = link
         elif isinstance(link, Span) and link.own_identity:
             return link
@@ -74,7 +93,7 @@ def owner_of(array):
     """The last array of the chain of bases, storage views or not."""
     owner = array
     for link in _chain(array):
-        if isinstance(link, np.ndarray):
+        if _is_array(link):
             owner = link
     return owner
 
@@ -85,17 +104,18 @@ _flats = weakref.WeakValueDictionary()  # id of a memory -> its flat array, whic
 def flat(array):
     """All memory behind `array` as a 1-D array of its type; the same object as long as somebody holds it."""
     memory = memory_of(array)
-    if isinstance(memory, np.ndarray) and _is_flat(memory, array.dtype):
+    if not isinstance(memory, Span) and _is_flat(memory, array.dtype):
         return memory
     found = _flats.get(id(memory))
     if found is None or found.dtype != array.dtype:
-        found = np.asarray(memory if isinstance(memory, Span) else _whole(memory, array))
+        found = (memory if isinstance(memory, Span) else _whole(memory, array)).as_array()
         _flats[id(memory)] = found
     return found
 
 
 def _is_flat(array, dtype):
-    return type(array) is np.ndarray and array.ndim == 1 and array.dtype == dtype and array.flags.c_contiguous
+    plain = type(array) is np.ndarray or devices.is_gpu_array(array)
+    return plain and array.ndim == 1 and array.dtype == dtype and array.flags.c_contiguous
 
 
 def _whole(owner, array):
@@ -116,7 +136,7 @@ def handle(array):
 
 def from_handle(memory):
     """The flat array of a handle."""
-    return np.asarray(memory) if isinstance(memory, Span) else memory
+    return memory.as_array() if isinstance(memory, Span) else memory
 
 
 def offset_of(array):
@@ -139,7 +159,7 @@ def lay_out(whole, offset, size, stride=None):
         return whole[:0]
     if stride is None or tuple(stride) == contiguous_strides(size):
         return whole[offset : offset + math.prod(size)].reshape(size)
-    return np.lib.stride_tricks.as_strided(whole[offset:], size, [s * whole.itemsize for s in stride])
+    return arrays.as_strided(whole[offset:], size, [s * whole.itemsize for s in stride])
 
 
 def reach(offset, size, stride):
@@ -163,8 +183,38 @@ def export(array):
 
 def is_shared(array):
     """Whether the memory is shared with other processes."""
+    if not isinstance(array, np.ndarray):
+        return True  # every process could open a GPU's memory, or so the era put it
     base = owner_of(array).base
     return isinstance(getattr(base, "obj", base), mmap.mmap)
+
+
+def device_number(name, array):
+    """The number of the GPU that holds the array; RuntimeError for the CPU's memory."""
+    if isinstance(array, np.ndarray):
+        raise RuntimeError(f"{name}: it is in the CPU's memory; only what is on a GPU has a device number")
+    return arrays.device_of(array)
+
+
+def is_pinned(array):
+    """Whether the array lies in memory that CuPy has pinned."""
+    if not isinstance(array, np.ndarray) or "cupy" not in sys.modules or not devices.is_available():
+        return False
+    pinned = devices.cupy().cuda.PinnedMemoryPointer
+    return any(isinstance(getattr(link, "obj", link), pinned) for link in _chain(array))
+
+
+def pinned(name, array):
+    """A copy of a NumPy array in pinned memory; after `use_cpu` the array itself."""
+    if not isinstance(array, np.ndarray):
+        raise RuntimeError(f"{name}: only the CPU's memory can be pinned, this lies on GPU {arrays.device_of(array)}")
+    if not devices.require() or is_pinned(array):
+        return array
+    import cupyx
+
+    made = cupyx.empty_pinned(array.shape, array.dtype)
+    made[...] = array
+    return made
 
 
 def shared_copy(whole):
@@ -184,13 +234,14 @@ def grown(name, whole, length):
         raise RuntimeError(f"{name}: this memory of {whole.size} elements is shared with NumPy (or another library) "
                            f"and cannot grow "
                            f"to {length}; .clone() gives a tensor with memory of its own")  # fmt: skip
-    if is_shared(whole):
+    if isinstance(whole, np.ndarray) and is_shared(whole):
         raise RuntimeError(f"{name}: this memory of {whole.size} elements is shared between processes and cannot "
                            f"grow to {length}; "
                            ".clone() gives a tensor with memory of its own")  # fmt: skip
-    new = np.empty(length, whole.dtype)
-    kept = min(length, whole.size)
-    new[:kept] = whole[:kept]
+    with arrays.near(whole):
+        new = np.empty_like(whole, shape=(length,))
+        kept = min(length, whole.size)
+        new[:kept] = whole[:kept]
     return new
 
 

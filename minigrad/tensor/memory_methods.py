@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 
 from minigrad import _core
-from minigrad._core import Tensor, Variable, array_of
-from minigrad.ops import shape
+from minigrad._core import Tensor, Variable, array_of, tensor_from_array
+from minigrad.ops import arrays, shape
 from minigrad.ops.indexing import check_number
 from minigrad.tensor import memory, storage
 from minigrad.tensor.memory import NO_ELEMENTS
@@ -88,7 +88,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     for a view that leaves the storage.
     """
     if source is None:
-        self.array = np.empty(NO_ELEMENTS, self.dtype)
+        self.array = np.empty_like(self.array, shape=NO_ELEMENTS)
     elif isinstance(source, Tensor):
         if type(source) is not type(self):
             raise TypeError(f"set_: source must be a {self.kind}, got a {source.kind}")
@@ -157,7 +157,7 @@ transpose_, t_, squeeze_, unsqueeze_ = map(_in_place, (shape.transpose, shape.t,
 
 
 def share_memory_(self):
-    """share_memory_(): moved to memory that processes forked from this one share. Returns self.
+    """share_memory_(): moved to memory that processes forked from this one share. Returns self; nothing on a GPU.
 
     As with resize_, this tensor moves; others on its storage keep the old memory.
     """
@@ -169,26 +169,27 @@ def share_memory_(self):
 
 
 def is_shared(self):
-    """is_shared(): whether processes forked from this one share the memory."""
+    """is_shared(): whether processes forked from this one share the memory; always true on a GPU, as in the era."""
     return memory.is_shared(array_of(self))
 
 
 def pin_memory(self):
-    """pin_memory(): a copy in pinned memory, which only a GPU's driver can give (RuntimeError without one)."""
-    from minigrad.cuda import require
+    """pin_memory(): a copy in pinned memory, which only a GPU's driver can give (RuntimeError without one).
 
-    require()
-    return self
+    `.cuda(non_blocking=True)` copies from it while the program goes on.
+    """
+    made = memory.pinned("pin_memory", self.array)
+    return self if made is self.array else tensor_from_array(made)
 
 
 def is_pinned(self):
-    """is_pinned(): False, memory of the CPU is not pinned."""
-    return False
+    """is_pinned(): whether the memory is pinned: `pin_memory` made it."""
+    return memory.is_pinned(array_of(self))
 
 
 def get_device(self):
     """get_device(): the GPU's number; RuntimeError for a tensor on the CPU."""
-    raise RuntimeError("get_device: this tensor is in the CPU's memory; only tensors on a GPU have a device number")
+    return memory.device_number("get_device", array_of(self))
 
 
 # ---------------------------------------------------------------- a Python function for each element
@@ -224,14 +225,14 @@ def _each(name, self, function, *others):
                                f"({type(value).__name__}) "
                                f"for {', '.join(map(repr, arguments))}")  # fmt: skip
         made[k] = check_number(name, value, self)
-    self.array[...] = made.reshape(self.array.shape)
+    arrays.assign(self.array, made.reshape(self.array.shape))
     return self
 
 
 def _beside(name, self, other):
     """The elements of other next to those of self: broadcast, or taken flat (with a warning) if equally many."""
     try:
-        return np.broadcast_to(other.array, self.array.shape).reshape(-1).tolist()
+        return np.broadcast_to(arrays.to_host(other.array), self.array.shape).reshape(-1).tolist()
     except ValueError:
         if other.array.size != self.array.size:
             raise RuntimeError(

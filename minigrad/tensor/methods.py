@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
-from minigrad.ops import elementwise
+from minigrad.ops import arrays, devices, elementwise, moving
 from minigrad.tensor import facts, memory, printing, types
 from minigrad.tensor.storage import check_async
 from minigrad.tensor.types import size_of_shape
@@ -82,7 +82,7 @@ def truth(self):
             f".any(), or "
             "take one element"
         )
-    return bool(array.size) and bool(array.reshape(-1)[0])
+    return bool(array.size) and bool(array.item())
 
 
 def _number(self, kind):
@@ -91,7 +91,7 @@ def _number(self, kind):
         raise TypeError(
             f"only a tensor with one element can be made a Python {kind.__name__}, this one has {array.size}"
         )
-    return kind(array.reshape(-1)[0])
+    return kind(array.item())
 
 
 def as_int(self):
@@ -103,8 +103,8 @@ def as_float(self):
 
 
 def contains(self, value):
-    array = array_of(self)
-    return bool((array == (array_of(value) if isinstance(value, (Tensor, Variable)) else value)).any())
+    other = array_of(value) if isinstance(value, (Tensor, Variable)) else value
+    return arrays.run(lambda array: bool((array == other).any()), array_of(self))
 
 
 # ---------------------------------------------------------------- types
@@ -122,10 +122,12 @@ def type_(self, new_type=None, non_blocking=False, **kwargs):
 
 
 def convert(self, cls):
-    """Converted to the tensor class; the same object when it is of that class already."""
-    if type(self) is cls or array_of(self).dtype == cls.dtype:
+    """Converted to the tensor class, and moved where its tensors lie; the same object when it is of that class."""
+    if type(self) is cls:
         return self
-    return elementwise.cast(self, cls.dtype)
+    if cls.is_cuda != (not isinstance(array_of(self), np.ndarray)):
+        self = moving.cuda(self) if cls.is_cuda else moving.cpu(self)
+    return self if array_of(self).dtype == cls.dtype else elementwise.cast(self, cls.dtype)
 
 
 def type_as(self, other):
@@ -134,22 +136,24 @@ def type_as(self, other):
 
 
 def cpu(self):
-    """cpu(): this tensor in the CPU's memory (itself, if it is there)."""
-    return self
+    """cpu(): this tensor in the CPU's memory: itself if it is there, else a copy."""
+    return moving.cpu(self)
 
 
 def cuda(self, device=None, non_blocking=False, **kwargs):
-    """cuda(device=None): a copy in the GPU's memory. non_blocking was once called async."""
-    from minigrad.cuda import require
+    """cuda(device=None, non_blocking=False): this tensor in a GPU's memory: itself if it is there, else a copy.
 
-    check_async("cuda", kwargs)
-    require()
-    return self
+    device: the GPU's number (None: the one in use). non_blocking, once called async: do not wait for a copy from pinned
+    memory. Gradients pass through. Raises RuntimeError where there is no such GPU.
+    """
+    non_blocking = check_async("cuda", kwargs, non_blocking)
+    return moving.cuda(self, device, non_blocking) if devices.require() else self
 
 
 def new(self, *args):
-    """new(*args): a tensor of the same type, from any arguments of its constructor."""
-    return type(self)(*args)
+    """new(*args): a tensor of the same type and on the same device, from any arguments of its constructor."""
+    with arrays.near(self.array):
+        return type(self)(*args)
 
 
 def is_signed(self):
@@ -162,7 +166,7 @@ def is_signed(self):
 
 def text(self):
     array = array_of(self)
-    body = printing.format_tensor(array, _core.type_name(array))
+    body = printing.format_tensor(arrays.to_host(array), _core.type_name(array), arrays.device_of(array))
     if isinstance(self, Tensor):
         return body
     return f"{getattr(type(self), 'heading', 'Variable')} containing:{body}"
@@ -200,8 +204,8 @@ _SHARED = {
 for _kind, _cls in types.tensor_classes.items():
     _name = _kind.removesuffix("Tensor").lower()
 
-    def _conversion(self, cls=_cls):
-        return convert(self, cls)
+    def _conversion(self, dtype=_cls.dtype):
+        return self if array_of(self).dtype == dtype else elementwise.cast(self, dtype)
 
     _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to a {_kind} (itself, if it is one)."
     _SHARED[_name] = _conversion

@@ -134,7 +134,7 @@ def format_tensor(array, type_name, device=None):
     return "\n".join(["", *lines, f"[{type_name} of size {size}{gpu}]", ""])
 
 
-def format_storage(array, type_name):
+def format_storage(array, type_name, device=None):
     """The printed form of a storage: one element a line at full precision, then a line with type and size.
 
     >>> print(format_storage(np.float32([1, 2.5]), "minigrad.FloatStorage"))
@@ -143,7 +143,8 @@ def format_storage(array, type_name):
     [minigrad.FloatStorage of size 2]
     """
     values = _real_array(array).ravel().tolist()
-    return "\n".join([*(f" {value}" for value in values), f"[{type_name} of size {len(values)}]"])
+    gpu = "" if device is None else f" (GPU {device})"
+    return "\n".join([*(f" {value}" for value in values), f"[{type_name} of size {len(values)}{gpu}]"])
 
 
 def _real_array(array):

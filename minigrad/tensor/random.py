@@ -32,6 +32,7 @@ import threading
 import numpy as np
 
 from minigrad._core import Tensor, tensor_from_array
+from minigrad.ops import arrays
 
 __all__ = [
     "Generator",
@@ -163,7 +164,7 @@ class Generator:
             RuntimeError: if its shape or its content is not that of such a state.
         """
         if isinstance(state, Tensor):
-            state = state.array
+            state = arrays.to_host(state.array)
         if not isinstance(state, np.ndarray) or state.dtype != np.uint8:
             came = f"an array of {state.dtype}" if isinstance(state, np.ndarray) else type(state).__name__
             raise TypeError(f"set_state: state must be a ByteTensor, got {came}")
@@ -216,14 +217,50 @@ default_generator = Generator()
 default_generator.seed()
 
 
+# ---------------------------------------------------------------- a GPU's draws
+
+# Number of a GPU -> the generator of what is drawn for it: on the host, by the same recipes, and then copied.
+_of_gpus = {}
+_seed_of_gpus = None  # what a generator starts from that is made later; None: a fresh seed
+
+
+def of_gpu(number):
+    """The generator of draws for the GPU of this number."""
+    if number not in _of_gpus:
+        made = _of_gpus[number] = Generator()
+        made.seed() if _seed_of_gpus is None else made.manual_seed(_seed_of_gpus)
+    return _of_gpus[number]
+
+
+def seed_gpus(seed):
+    """Start the generators of all GPUs from `seed`, also of those that are first used later."""
+    global _seed_of_gpus
+    _seed_of_gpus = _seed_as_uint64(seed)
+    for generator in _of_gpus.values():
+        generator.manual_seed(seed)
+
+
+def near(array, generator=None):
+    """The generator of draws for `array`: the given one, or that of the array's GPU; None is the default one."""
+    number = arrays.device_of(array)
+    return of_gpu(number) if generator is None and number is not None else generator
+
+
+# ---------------------------------------------------------------- the default generator
+
+
 def manual_seed(seed):
-    """Seed `default_generator`, and so every draw on every device (the GPU's are made on the host); returns it.
+    """Seed `default_generator` and the generators of all GPUs; returns the former.
+
+    Draws for a GPU are made on the host, by a generator of that GPU's own, and copied: after the same seed a GPU gets
+    the numbers that the CPU would get.
 
     Raises: as `Generator.manual_seed`.
 
     >>> manual_seed(0).initial_seed()
     0
     """
+    seed_gpus(seed)
     return default_generator.manual_seed(seed)
 
 
@@ -244,11 +281,10 @@ def set_rng_state(state):
 
 @contextlib.contextmanager
 def fork_rng(devices=None, enabled=True):
-    """Let the body draw, or seed, as it likes: on the way out `default_generator` is what it was on the way in.
+    """Let the body draw, or seed, as it likes: on the way out the generators are what they were on the way in.
 
     Args:
-        devices: the GPUs whose state to keep too, as a sequence of device numbers. Accepted for the era's sake: draws
-            for a GPU are made by the host's generator, so there is no other state to keep.
+        devices: the GPUs whose generators to keep too, as a sequence of device numbers; None keeps those of all.
         enabled: False makes the whole thing do nothing.
 
     Raises:
@@ -271,8 +307,10 @@ def fork_rng(devices=None, enabled=True):
     if not enabled:
         yield
         return
-    state = default_generator.get_state()
+    kept = [default_generator, *(_of_gpus.values() if devices is None else map(of_gpu, numbers))]
+    states = [generator.get_state() for generator in kept]
     try:
         yield
     finally:
-        default_generator.set_state(state)
+        for generator, state in zip(kept, states):
+            generator.set_state(state)

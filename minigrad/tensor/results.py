@@ -2,6 +2,7 @@
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
+from minigrad.ops import arrays
 from minigrad.tensor import memory
 
 
@@ -21,7 +22,7 @@ def into(name, out, made):
     if not isinstance(out, level):
         raise TypeError(f"{name}: out must be a {level.__name__} as the operands are, got {type(out).__name__}")
     value = array_of(made)
-    if array_of(out).dtype != value.dtype:
+    if _core.type_name(array_of(out)) != _core.type_name(value):
         error = TypeError if level is Tensor else RuntimeError
         raise error(
             f"{name}: out must have the result's type {_core.type_name(value)}, got {_core.type_name(array_of(out))}"
@@ -41,4 +42,4 @@ def into(name, out, made):
 def write(name, tensor, value):
     """The numbers of an array written into a Tensor, which takes the array's size."""
     tensor.array = memory.resized(f"{name}: out", tensor.array, value.shape)
-    tensor.array[...] = value
+    arrays.assign(tensor.array, value)

@@ -9,6 +9,7 @@ import operator
 import numpy as np
 
 from minigrad import _core
+from minigrad.ops import arrays, devices
 from minigrad.ops.masking import check_async
 from minigrad.tensor import memory, printing
 
@@ -31,18 +32,19 @@ class _Storage:
     def __init__(self, *args):
         first = args[0] if args else 0
         if isinstance(first, _Storage):
-            self.array = np.asarray(self._view_of(first, *args[1:]))
+            self.array = self._view_of(first, *args[1:]).as_array()
         elif len(args) > 1:
             raise TypeError(f"{self.kind}: expected a length, a list of numbers or (storage, offset, length), got "
                             f"({', '.join(type(a).__name__ for a in args)})")  # fmt: skip
         elif isinstance(first, (int, np.integer)) and not isinstance(first, bool):
             if first < 0:
                 raise RuntimeError(f"{self.kind}: length must not be negative, got {first}")
-            self.array = np.empty(int(first), self.dtype)
+            self.array = self.library().empty(int(first), self.dtype)
         elif isinstance(first, (list, tuple, range)):
-            self.array = np.empty(len(first), self.dtype)
+            numbers = np.empty(len(first), self.dtype)
             for k, value in enumerate(first):
-                self.array[k] = self._number(value)
+                numbers[k] = self._number(value)
+            self.array = self.placed(numbers)
         else:
             raise TypeError(
                 f"{self.kind}: expected a length, a list of numbers or a {self.kind}, got {type(first).__name__}"
@@ -58,6 +60,16 @@ class _Storage:
                 f"{self.kind}: a view of {length} elements from {offset} leaves the storage of {len(storage)} elements"
             )
         return memory.view_span(storage.array, offset, length)
+
+    @classmethod
+    def library(cls):
+        """The module whose arrays storages of this type hold: numpy or cupy."""
+        return np
+
+    @classmethod
+    def placed(cls, array):
+        """The host's array where storages of this type lie."""
+        return array
 
     @classmethod
     def _of(cls, array):
@@ -107,8 +119,12 @@ class _Storage:
         return memory.is_shared(self.array)
 
     def is_pinned(self):
-        """is_pinned(): False, memory of the CPU is not pinned."""
-        return False
+        """is_pinned(): whether the memory is pinned: the GPU's driver can copy from it while the program runs on."""
+        return memory.is_pinned(self.array)
+
+    def get_device(self):
+        """get_device(): the GPU's number; RuntimeError for a storage in the CPU's memory."""
+        return memory.device_number(f"{self.kind}.get_device", self.array)
 
     def tolist(self):
         """tolist(): the numbers as a list."""
@@ -118,7 +134,8 @@ class _Storage:
         return iter(self.tolist())
 
     def __repr__(self):
-        return printing.format_storage(self.array, f"{_core.package}.{self.kind}")
+        return printing.format_storage(arrays.to_host(self.array), f"{_core.package}.{self.kind}",
+                                       arrays.device_of(self.array))  # fmt: skip
 
     def __sizeof__(self):
         return object.__sizeof__(self) + self.array.nbytes
@@ -143,15 +160,17 @@ class _Storage:
         start, length = self._place(index)
         if length is None:
             return self.array[start].item()
-        return self._of(np.asarray(memory.view_span(self.array, start, length)))
+        return self._of(memory.view_span(self.array, start, length).as_array())
 
     def __setitem__(self, index, value):
         start, length = self._place(index)
-        self.array[start if length is None else slice(start, start + length)] = self._number(value)
+        with arrays.near(self.array):
+            self.array[start if length is None else slice(start, start + length)] = self._number(value)
 
     def fill_(self, value):
         """fill_(value): every element set to the number value."""
-        self.array[...] = self._number(value)
+        with arrays.near(self.array):
+            self.array[...] = self._number(value)
         return self
 
     def copy_(self, source, non_blocking=False, **kwargs):
@@ -159,12 +178,12 @@ class _Storage:
 
         non_blocking (once called async) matters between the CPU and a GPU only.
         """
-        check_async(f"{self.kind}.copy_", kwargs)
+        non_blocking = check_async(f"{self.kind}.copy_", kwargs, non_blocking)
         if not isinstance(source, _Storage):
             raise TypeError(f"{self.kind}.copy_: source must be a storage, got {type(source).__name__}")
         if len(source) != len(self):
             raise RuntimeError(f"{self.kind}.copy_: source must have {len(self)} elements, got {len(source)}")
-        self.array[...] = source.array.astype(self.dtype)
+        arrays.assign(self.array, source.array, non_blocking)
         return self
 
     # ------------------------------------------------ memory
@@ -191,30 +210,30 @@ class _Storage:
 
     def pin_memory(self):
         """pin_memory(): a copy in pinned memory, which only a GPU's driver can give (RuntimeError without one)."""
-        from minigrad.cuda import require
-
-        require()
-        return self
+        return self._of(memory.pinned(f"{self.kind}.pin_memory", self.array))
 
     def new(self, *args):
         """new(*args): a storage of the same type, from any arguments of its constructor."""
-        return type(self)(*args)
+        with arrays.near(self.array):
+            return type(self)(*args)
 
     def clone(self):
         """clone(): a copy with memory of its own."""
-        return self._of(self.array.copy())
+        return self._of(arrays.copy(self.array))
 
     def cpu(self):
-        """cpu(): this storage (it is in the CPU's memory)."""
-        return self
+        """cpu(): this storage in the CPU's memory: itself if it is there, else a copy."""
+        return self if not self.is_cuda else _by_place[self.dtype, False]._of(arrays.to_host(self.array))
 
     def cuda(self, device=None, non_blocking=False, **kwargs):
-        """cuda(device=None): a copy in the GPU's memory."""
-        from minigrad.cuda import require
-
-        check_async(f"{self.kind}.cuda", kwargs)
-        require()
-        return self
+        """cuda(device=None): this storage in the memory of the GPU: itself if it is there, else a copy."""
+        non_blocking = check_async(f"{self.kind}.cuda", kwargs, non_blocking)
+        if not devices.require():
+            return self
+        device = devices.checked(f"{self.kind}.cuda", device)
+        if device == arrays.device_of(self.array):
+            return self
+        return _by_place[self.dtype, True]._of(arrays.to_gpu(self.array, device, non_blocking))
 
     def type(self, new_type=None, non_blocking=False, **kwargs):
         """type(new_type=None): the type's name; or this storage converted to `new_type`."""
@@ -222,7 +241,10 @@ class _Storage:
         if new_type is None:
             return f"{_core.package}.{self.kind}"
         cls = class_by_name(new_type)
-        return self if cls is type(self) else cls._of(self.array.astype(cls.dtype))
+        if cls is type(self):
+            return self
+        here = self if cls.is_cuda == self.is_cuda else self.cuda() if cls.is_cuda else self.cpu()
+        return cls._of(arrays.run(lambda array: array.astype(cls.dtype), here.array))
 
     @classmethod
     def from_buffer(cls, buffer, byte_order="native", offset=0, count=-1):
@@ -250,9 +272,8 @@ class _Storage:
                              f"{size - offset} from offset on")  # fmt: skip
         if count == 0 or offset == size:
             return cls(0)
-        return cls._of(
-            np.frombuffer(buffer, cls.dtype.newbyteorder(orders[byte_order]), count, offset).astype(cls.dtype)
-        )
+        numbers = np.frombuffer(buffer, cls.dtype.newbyteorder(orders[byte_order]), count, offset)
+        return cls._of(cls.placed(numbers.astype(cls.dtype)))
 
     def __copy__(self):
         return self._of(self.array)
@@ -267,7 +288,7 @@ def _rebuild(cls, handle):
 
 def _conversion(name, kind):
     def convert(self):
-        return self.type(storage_classes[kind])
+        return self.type(_by_place[storage_classes[kind].dtype, self.is_cuda])
 
     convert.__name__, convert.__doc__ = name, f"{name}(): converted to a {kind} (itself, if it is one)."
     return convert
@@ -284,12 +305,40 @@ for _kind, _dtype in _KINDS.items():
         "__slots__": (), "kind": f"{_kind}Storage", "dtype": np.dtype(_dtype), "__doc__": _Storage.__doc__,
         "__module__": "minigrad",
     })  # fmt: skip
-_by_dtype = {cls.dtype: cls for cls in storage_classes.values()}
+
+
+class _CudaStorage(_Storage):
+    """Flat memory of one type on a GPU, the one in use when it is made. The constructor takes what the CPU's takes."""
+
+    __slots__ = ()
+    is_cuda = True
+
+    def __new__(cls, *args):
+        return super().__new__(cls) if devices.require() else storage_classes[cls.__name__](*args)
+
+    @classmethod
+    def library(cls):
+        return devices.cupy()
+
+    @classmethod
+    def placed(cls, array):
+        return devices.cupy().array(array)
+
+
+cuda_classes = {
+    kind: type(kind, (_CudaStorage,), {
+        "__slots__": (), "kind": f"cuda.{kind}", "dtype": cls.dtype, "__doc__": _CudaStorage.__doc__,
+        "__module__": "minigrad.cuda",
+    })
+    for kind, cls in storage_classes.items()
+}  # fmt: skip
+every_class = (*storage_classes.values(), *cuda_classes.values())
+_by_place = {(cls.dtype, cls.is_cuda): cls for cls in every_class}
 
 
 def storage_of(array):
     """The storage of the memory behind `array`."""
-    return _by_dtype[array.dtype]._of(memory.flat(array))
+    return _by_place[array.dtype, not isinstance(array, np.ndarray)]._of(memory.flat(array))
 
 
 def is_storage(obj):
@@ -299,10 +348,9 @@ def is_storage(obj):
 
 def class_by_name(name):
     """The storage class of a name such as 'torch.FloatStorage', or the class itself."""
-    if name in storage_classes.values():
-        return name
-    module, _, kind = name.rpartition(".") if isinstance(name, str) else ("", "", "")
-    if module in ("torch", "minigrad") and kind in storage_classes:
-        return storage_classes[kind]
+    package, _, kind = name.partition(".") if isinstance(name, str) else ("", "", "")
+    for cls in every_class:
+        if cls is name or (package in ("torch", "minigrad") and cls.kind == kind):
+            return cls if not cls.is_cuda or devices.require() else storage_classes[cls.__name__]
     names = ", ".join(f"{_core.package}.{n}" for n in storage_classes)
     raise TypeError(f"expected a storage type ({names}), got {name!r}")

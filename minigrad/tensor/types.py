@@ -6,8 +6,8 @@ the table of operations (`minigrad.ops.table`) and from `minigrad.tensor.methods
 
 import numpy as np
 
-from minigrad import _core, cuda
-from minigrad.ops import bits, elementwise
+from minigrad import _core
+from minigrad.ops import bits, devices, elementwise
 from minigrad.tensor import memory, storage
 from minigrad.tensor.memory import NO_ELEMENTS
 
@@ -58,7 +58,7 @@ class _Printed(type):
     """Prints a class by the package's name of the moment: torch.FloatTensor while an era script runs."""
 
     def __repr__(cls):
-        return f"<class '{_core.package}.{cls.__name__}'>"
+        return f"<class '{_core.package}.{cls.kind}'>"
 
 
 class _Tensor(_core.Tensor, metaclass=_Printed):
@@ -86,11 +86,11 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
     @classmethod
     def _construct(cls, args):
         if not args:
-            return np.empty(NO_ELEMENTS, cls.dtype)
+            return cls.empty(NO_ELEMENTS)
         first = args[0]
         if len(args) == 1:
             if isinstance(first, Size):
-                return np.empty(_checked_size(cls, first) or NO_ELEMENTS, cls.dtype)
+                return cls.empty(_checked_size(cls, first) or NO_ELEMENTS)
             if isinstance(first, (list, tuple, range)):
                 return cls._from_sequence(first)
             if isinstance(first, _core.Tensor):
@@ -100,7 +100,7 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
                                     f"with .type('{_core.package}.{cls.kind}')")  # fmt: skip
                 return first.array[...]
             if isinstance(first, np.ndarray):
-                return shared_array(cls.kind, first) if first.dtype == cls.dtype else converted_array(cls, first)
+                return cls._of_ndarray(first)
             if storage.is_storage(first):
                 if type(first) is not cls.storage_type():
                     raise TypeError(
@@ -109,7 +109,35 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
                 return first.array[...]
             if isinstance(first, _core.Variable):
                 raise TypeError(f"{cls.kind}: expected numbers, sizes or a tensor, got a Variable; take its .data")
-        return np.empty(_checked_size(cls, args), cls.dtype)
+            if hasattr(first, "__cuda_array_interface__"):
+                return cls._of_gpu_array(first)
+        return cls.empty(_checked_size(cls, args))
+
+    @classmethod
+    def library(cls):
+        """The module whose arrays tensors of this type hold: numpy or cupy."""
+        return np
+
+    @classmethod
+    def empty(cls, size):
+        """An array of this type with that size, not initialised."""
+        return cls.library().empty(size, cls.dtype)
+
+    @classmethod
+    def placed(cls, array):
+        """The host's array where tensors of this type lie."""
+        return array
+
+    @classmethod
+    def _of_ndarray(cls, array):
+        return shared_array(cls.kind, array) if array.dtype == cls.dtype else converted_array(cls, array)
+
+    @classmethod
+    def _of_gpu_array(cls, array):
+        raise TypeError(
+            f"{cls.kind}: the {type(array).__name__} lies in a GPU's memory; a {_core.package}.cuda.{cls.kind} can "
+            "share it"
+        )
 
     @classmethod
     def _from_sequence(cls, sequence):
@@ -118,7 +146,7 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
             size.append(len(level))
             if not len(level):
                 if len(size) == 1:
-                    return np.empty(NO_ELEMENTS, cls.dtype)
+                    return cls.empty(NO_ELEMENTS)
                 raise RuntimeError(f"{cls.kind}: an inner list is empty; tensors have no dimensions of size 0")
             level = level[0]
         try:
@@ -135,12 +163,13 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
             raise RuntimeError(
                 f"{cls.kind}: takes whole numbers, got a float in the list; use a FloatTensor and .long()"
             )
-        return raw.astype(cls.dtype)
+        return cls.placed(raw.astype(cls.dtype))
 
     @classmethod
     def storage_type(cls):
         """The class of this type's storages."""
-        return storage.storage_classes[cls.kind.replace("Tensor", "Storage")]
+        classes = storage.cuda_classes if cls.is_cuda else storage.storage_classes
+        return classes[cls.__name__.replace("Tensor", "Storage")]
 
     @property
     def data(self):
@@ -173,6 +202,50 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
 
     def __irshift__(self, other):
         return _core.call_in_place("rshift", bits.rshift, self, (other,), {})
+
+
+class _CudaTensor(_Tensor):
+    """A tensor type in the memory of a GPU: new tensors lie on the one in use (`torch.cuda.device`).
+
+    The constructor takes what that of the CPU's type takes. NumPy arrays are copied; an array in a GPU's memory, of any
+    library that offers `__cuda_array_interface__`, shares its memory if the dtypes are equal.
+
+    Raises RuntimeError where there is no GPU; after `python -m minigrad run --cpu` it makes a tensor of the CPU's type.
+    """
+
+    __slots__ = ()
+    is_cuda = True
+
+    def __new__(cls, *args, **kwargs):
+        if not devices.require():
+            return tensor_classes[cls.__name__](*args, **kwargs)
+        return super().__new__(cls)
+
+    @classmethod
+    def library(cls):
+        return devices.cupy()
+
+    @classmethod
+    def placed(cls, array):
+        return devices.cupy().array(array)
+
+    @classmethod
+    def _of_ndarray(cls, array):
+        return cls.placed(converted_array(cls, array))
+
+    @classmethod
+    def _of_gpu_array(cls, array):
+        return gpu_array(cls.kind, array).astype(cls.dtype, copy=False)
+
+
+def gpu_array(name, array):
+    """A view, by CuPy, of another library's array in a GPU's memory; from now on that memory must not move."""
+    _check_shape(name, found := devices.cupy().asarray(array))
+    if found.dtype == bool:
+        raise TypeError(f"{name}: there is no bool tensor; convert the array first: array.astype('uint8')")
+    if any(s < 0 for s in found.strides):
+        raise RuntimeError(f"{name}: an array with a negative stride cannot be a tensor; copy it: array.copy()")
+    return memory.export(found[...].reshape(found.shape or (1,)))
 
 
 def _rebuild(cls, handle, offset, size, stride):
@@ -268,18 +341,39 @@ CharTensor = _define("CharTensor", np.int8)
 ByteTensor = _define("ByteTensor", np.uint8)
 _core.register_tensor_class(np.ndarray, [np.longlong], LongTensor)  # another name of int64 on most machines
 
+# The types of a GPU, by the names of the CPU's. A name is harmless; making a tensor needs a GPU.
+cuda_classes = {
+    kind: _Printed(kind, (_CudaTensor,), {
+        "__slots__": (), "kind": f"cuda.{kind}", "dtype": np.dtype(dtype), "__doc__": _CudaTensor.__doc__,
+        "__module__": "minigrad.cuda",
+    })
+    for kind, dtype in (
+        ("FloatTensor", np.float32), ("DoubleTensor", np.float64), ("HalfTensor", np.float16), ("LongTensor", np.int64),
+        ("IntTensor", np.int32), ("ShortTensor", np.int16), ("CharTensor", np.int8), ("ByteTensor", np.uint8),
+    )
+}  # fmt: skip
+
+
+@devices.on_found
+def _register(cupy):
+    for cls in cuda_classes.values():
+        _core.register_tensor_class(cupy.ndarray, [cls.dtype], cls)
+    _core.register_tensor_class(cupy.ndarray, [np.longlong], cuda_classes["LongTensor"])
+
+
 tensor_classes = {
     c.kind: c
     for c in (FloatTensor, DoubleTensor, HalfTensor, LongTensor, IntTensor, ShortTensor, CharTensor, ByteTensor)
 }
 
-_by_dtype = {c.dtype: c for c in tensor_classes.values()}
+every_class = (*tensor_classes.values(), *cuda_classes.values())
+_by_place = {(c.dtype, c.is_cuda): c for c in every_class}
 _default = FloatTensor
 
 
 def class_of(array):
-    """The tensor class of an array's dtype."""
-    return _by_dtype[array.dtype]
+    """The tensor class of an array's dtype and place."""
+    return _by_place[array.dtype, not isinstance(array, np.ndarray)]
 
 
 def default_tensor_type():
@@ -298,16 +392,13 @@ def set_default_tensor_type(name):
 
 
 def class_by_name(name):
-    """The tensor class of a name: 'torch.FloatTensor', 'minigrad.FloatTensor', or the class itself."""
-    if name in tensor_classes.values():
-        return name
-    if name in cuda.tensor_types.values():
-        return name.on_cpu()
+    """The tensor class of a name: 'torch.FloatTensor', 'minigrad.cuda.FloatTensor', or the class itself."""
+    found = name if name in every_class else None
     if isinstance(name, str):
-        parts = name.split(".")
-        if parts[0] in ("torch", "minigrad") and parts[-1] in tensor_classes and len(parts) == 2:
-            return tensor_classes[parts[-1]]
-        if parts[0] in ("torch", "minigrad") and parts[1:2] == ["cuda"] and parts[2] in cuda.tensor_types:
-            return cuda.tensor_types[parts[2]].on_cpu()
+        package, _, kind = name.partition(".")
+        if package in ("torch", "minigrad"):
+            found = next((c for c in every_class if c.kind == kind), None)
+    if found is not None:
+        return found if not found.is_cuda or devices.require() else tensor_classes[found.__name__]
     names = ", ".join(f"{_core.package}.{n}" for n in tensor_classes)
     raise TypeError(f"expected a tensor type ({names}), got {name!r}")

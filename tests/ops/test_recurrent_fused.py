@@ -208,9 +208,18 @@ def test_arrays_without_kernels_take_the_reference(kind, directions, sizes, rng,
         out = recurrent_step(kind, first, (state, state * 0.5) if kind == "LSTM" else state, *weights[0])
         return list(out) if kind == "LSTM" else [out]
 
-    with_kernels = run(hidden) + run(None) + step()
-    monkeypatch.setattr(fused, "runs_fused", lambda x: False)
-    without = run(hidden) + run(None) + step()
-    for a, b in zip(with_kernels, without):
-        np.testing.assert_allclose(array_of(a), array_of(b), rtol=0, atol=1e-14)
-    assert "Layer" not in type(without[0].grad_fn).__name__
+    wanted = [w for weight in weights for w in weight if w is not None]
+
+    def found():
+        outputs = run(hidden) + run(None) + step()
+        gradients = [grad(out.sum(), wanted, retain_graph=True, allow_unused=True) for out in outputs]
+        return outputs, [g for of_one in gradients for g in of_one]
+
+    with_kernels = found()
+    monkeypatch.setattr(fused, "KERNELS", {})
+    without = found()
+    for a, b in zip(with_kernels[0] + with_kernels[1], without[0] + without[1]):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_allclose(array_of(a), array_of(b), rtol=0, atol=1e-13)
+    assert any(g is not None for g in without[1])

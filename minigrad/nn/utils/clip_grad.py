@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minigrad._core import Variable, array_of
+from minigrad.ops import arrays
 
 __all__ = ["clip_grad_norm"]
 
@@ -30,15 +31,17 @@ def clip_grad_norm(parameters, max_norm, norm_type=2):
     grads = [array_of(p.grad) for p in parameters if p.grad is not None]
     max_norm, p = float(max_norm), float(norm_type)
     if p == math.inf:
-        total = max((float(np.abs(g).max()) for g in grads), default=0.0)
+        total = max((arrays.run(lambda g: float(np.abs(g).max()), g) for g in grads), default=0.0)
     elif p == 2:
-        total = math.sqrt(sum(_squares(g) for g in grads))
+        total = math.sqrt(sum(arrays.run(_squares, g) for g in grads))
     else:
-        total = sum(float((np.abs(g).astype(np.float64) ** p).sum()) for g in grads) ** (1.0 / p)
+        powers = [arrays.run(lambda g: float((np.abs(g).astype(np.float64) ** p).sum()), g) for g in grads]
+        total = sum(powers) ** (1.0 / p)
     factor = max_norm / (total + 1e-6)
     if factor < 1:
         for g in grads:
-            g *= factor
+            with arrays.near(g):
+                g *= factor
     return total
 
 

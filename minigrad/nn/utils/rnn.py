@@ -13,6 +13,7 @@ from collections import namedtuple
 import numpy as np
 
 from minigrad._core import Tensor, Variable, array_of
+from minigrad.ops import arrays
 from minigrad.ops.packing import pack_rows, unpack_rows
 from minigrad.utils import missing
 
@@ -40,12 +41,13 @@ def _lengths(name, lengths):
     return array.astype(np.intp)
 
 
-def _places(batch_sizes, batch_first):
-    """Index pair of each packed row in a padded block."""
+def _places(batch_sizes, batch_first, like):
+    """Index pair of each packed row in a padded block, where the array `like` lies."""
     steps = np.repeat(np.arange(len(batch_sizes)), batch_sizes)
     starts = np.cumsum(batch_sizes) - batch_sizes
     sequences = np.arange(len(steps)) - np.repeat(starts, batch_sizes)
-    return (sequences, steps) if batch_first else (steps, sequences)
+    pair = (sequences, steps) if batch_first else (steps, sequences)
+    return tuple(arrays.beside(numbers, like) for numbers in pair)
 
 
 def pack_padded_sequence(input, lengths, batch_first=False):
@@ -91,7 +93,7 @@ def pack_padded_sequence(input, lengths, batch_first=False):
             f"{name}: lengths must be at most T={steps}, the padded length of input of size {size}, got {shown}"
         )
     batch_sizes = (lengths[None, :] > np.arange(lengths[0])[:, None]).sum(1)
-    return PackedSequence(pack_rows(input, _places(batch_sizes, batch_first)), batch_sizes.tolist())
+    return PackedSequence(pack_rows(input, _places(batch_sizes, batch_first, array_of(input))), batch_sizes.tolist())
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0):
@@ -120,7 +122,7 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0):
     steps, batch = len(sizes), int(sizes[0])
     size = ((batch, steps) if batch_first else (steps, batch)) + tuple(array_of(data).shape[1:])
     lengths = (sizes[:, None] > np.arange(batch)[None, :]).sum(0).tolist()
-    return unpack_rows(data, _places(sizes, batch_first), size, padding_value), lengths
+    return unpack_rows(data, _places(sizes, batch_first, array_of(data)), size, padding_value), lengths
 
 
 __getattr__ = missing.attribute_error(__name__)

@@ -1,0 +1,126 @@
+"""The table of operations in a GPU's memory: every sample, its value and its derivatives, equal to the CPU's."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from minigrad import _core
+from minigrad._core import Variable, array_of
+from minigrad.autograd import grad
+from minigrad.ops import arrays, devices
+from minigrad.ops.table import table
+
+ROWS = list(table.values())
+CASES = [pytest.param(r, s, id=f"{r.name}-{k}") for r in ROWS for k, s in enumerate(r.samples)]
+REFUSALS = [pytest.param(r, e, id=f"{r.name}-{k}") for r in ROWS for k, e in enumerate(r.errors)]
+
+
+def on_gpu(array):
+    """The array on the last GPU, though the first is in use: work must be done where the arrays are."""
+    return arrays.to_gpu(array, devices.count() - 1)
+
+
+def quietly(function, *args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*args, **kwargs)
+
+
+def listed(result):
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def weighted(outputs, rng):
+    """For each output, a random gradient from above, where the output lies."""
+    return [_core.tensor_from_array(arrays.beside(rng.standard_normal(array_of(o).shape).astype(array_of(o).dtype),
+                                                  array_of(o))) for o in outputs]  # fmt: skip
+
+
+def lesson(row, sample, seed, place, dtype):
+    """Value, first and second derivatives of a sample, as arrays of the host."""
+    rng, made = np.random.default_rng(seed), []
+
+    def wrap(array, spec):
+        v = _core.variable_from_array(place(array))
+        v.requires_grad = spec.grad and array.dtype.kind == "f" and row.order > 0
+        made.append(v)
+        return v
+
+    args, kwargs = sample.build(rng, wrap, dtype)
+    outputs = listed(row.function(*args, **kwargs))
+    found = list(outputs)
+    live = [o for o in outputs if isinstance(o, Variable) and o.requires_grad]
+    leaves = [v for v in made if v.requires_grad]
+    if live:
+        first = grad(live, leaves, [Variable(w) for w in weighted(live, rng)], create_graph=True, allow_unused=True)
+        found += first
+        again = [g for g in first if g is not None and g.requires_grad]
+        if again and row.order > 1:
+            found += grad(again, leaves, weighted(again, rng), allow_unused=True)
+    return [arrays.to_host(array_of(o)) if isinstance(o, Variable) else o for o in found]
+
+
+def check_equal(here, there, rtol, atol):
+    assert len(here) == len(there)
+    for a, b in zip(here, there):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert getattr(a, "dtype", type(a)) == getattr(b, "dtype", type(b))
+            assert np.shape(a) == np.shape(b)
+            np.testing.assert_allclose(b, a, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize(("row", "sample"), CASES)
+def test_same_numbers(row, sample, gpu, real):
+    for dtype in row.types:
+        rtol = {"float64": 1e-10, "float32": 2e-4}.get(dtype, 0) if real else {"float32": 2e-5}.get(dtype, 1e-12)
+        here, there = (quietly(lesson, row, sample, 5, place, dtype) for place in (lambda array: array, on_gpu))
+        check_equal(here, there, rtol, rtol)
+
+
+@pytest.mark.parametrize(("row", "sample"), CASES)
+def test_tensors_give_the_same(row, sample, gpu, real):
+    if "T" not in row.levels:
+        return
+    for dtype in row.types:
+        found = []
+        for place in (lambda array: array, on_gpu):
+
+            def wrap(array, spec, place=place):
+                return _core.tensor_from_array(place(array))
+
+            args, kwargs = sample.build(np.random.default_rng(6), wrap, dtype)
+            result = listed(quietly(row.function, *args, **kwargs))
+            found.append([arrays.to_host(o.array) if isinstance(o, _core.Tensor) else o for o in result])
+        rtol = 2e-4 if dtype == "float32" else 1e-10
+        check_equal(*found, rtol, rtol)
+
+
+@pytest.mark.parametrize(("row", "refusal"), REFUSALS)
+def test_same_refusals(row, refusal, gpu):
+    def wrap(array, spec):
+        return _core.variable_from_array(on_gpu(array))
+
+    args, kwargs = refusal.sample.build(np.random.default_rng(7), wrap)
+    with pytest.raises(refusal.error) as caught:
+        quietly(row.function, *args, **kwargs)
+    assert refusal.words in str(caught.value)
+
+
+@pytest.mark.parametrize(("row", "sample"), [c for c in CASES if c.values[0].in_place])
+def test_in_place_twin(row, sample, gpu):
+    def build(wrap):
+        return sample.build(np.random.default_rng(8), lambda array, spec: wrap(on_gpu(array)))
+
+    args, kwargs = build(_core.variable_from_array)
+    if not isinstance(args[0], Variable):
+        return
+    expected = array_of(quietly(row.function, *args, **kwargs))
+    args, kwargs = build(_core.tensor_from_array)
+    if expected.shape != args[0].array.shape:
+        return
+    assert quietly(getattr(args[0], f"{row.name}_"), *args[1:], **kwargs) is args[0]
+    np.testing.assert_allclose(
+        arrays.to_host(args[0].array), arrays.to_host(expected).astype(args[0].array.dtype), rtol=1e-12
+    )
