@@ -226,12 +226,12 @@ def zero(input):
 
 row(
     "copy", copy, [S(T(3, 4, grad=False), T(3, 4)), S(T(3, 4, grad=False), T(4)), S(T(3, 4, grad=False), T(3, 1)),
-                   S(T(1, grad=False), T(1)), S(T(3, 4, grad=False), T(4), non_blocking=True, broadcast=True)],
+                   S(T(1, grad=False), T(1)), S(T(3, 4, grad=False), T(4), non_blocking=True)],
     [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"), (S(T(3, 4), 1), TypeError, "src must be a tensor"),
      (S(T(3, 4), T(4), False, False), RuntimeError, "without broadcasting, src must have 12 elements"),
      (S(T(3, 4), T(4), nonblocking=True), TypeError, "unexpected keyword argument 'nonblocking'")],
     types=ALL, method=False, exported=(), in_place=True,
-    oracle=lambda torch, x, src, non_blocking=False, broadcast=True: x.clone().copy_(src),
+    oracle=lambda torch, x, src, non_blocking=False: x.clone().copy_(src),
 )  # fmt: skip
 row(
     "fill", fill, [S(T(3, 4), 2), S(T(1), 3)], [(S(T(3, dtype="int64"), 1.5), TypeError, "whole numbers")],
