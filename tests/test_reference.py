@@ -241,7 +241,14 @@ def test_every_public_name_says_what_it_does():
             assert inspect.getdoc(thing(module, name)), f"{module}.{name} has no docstring"
 
 
-@pytest.mark.parametrize("row", table.values(), ids=str)
+@pytest.mark.parametrize("name", [name for name, _ in calls(CALLS["minigrad.nn"])] + ["RNN", "Sequential"])
+def test_layers_say_what_goes_in_and_out(name):
+    """Sizes, such as `(N, C)` or `(*)`; what only holds other things, and parameters, have none."""
+    if name not in ("Parameter", "ModuleList", "ParameterList", "DataParallel", "Sequential"):
+        assert re.search(r"\([\w*]+(, ?[\w* ]+)*\)| x \w", inspect.getdoc(getattr(torch.nn, name)).partition("): ")[2])
+
+
+@pytest.mark.parametrize("row", table.values(), ids=lambda row: row.name)
 def test_rows(row):
     """Each row of the table says what it computes and of what sizes, has samples, and is proven to second order or says
     why not."""
