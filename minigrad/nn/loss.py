@@ -148,7 +148,7 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """NLLLoss2d: `NLLLoss` under its name for input of size N x C x H x W."""
+    """NLLLoss2d: `NLLLoss` under its name for input of size (N, C, H, W) and target (N, H, W)."""
 
 
 class CrossEntropyLoss(_WeightedLoss):
