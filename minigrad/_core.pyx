@@ -383,6 +383,7 @@ cdef class Variable(Value):
 
     @property
     def requires_grad(self):
+        """Whether gradients of this Variable are wanted; can be changed on leaves only."""
         return requires_grad(self)
 
     @requires_grad.setter
@@ -398,6 +399,7 @@ cdef class Variable(Value):
 
     @property
     def volatile(self):
+        """Whether everything computed from this Variable records nothing; can be changed on leaves only."""
         return self._volatile
 
     @volatile.setter
@@ -417,14 +419,17 @@ cdef class Variable(Value):
 
     @property
     def is_leaf(self):
+        """Whether no operation made this Variable."""
         return grad_fn_of(self) is None
 
     @property
     def output_nr(self):
+        """Which result of `grad_fn` this Variable is."""
         return self._output_nr
 
     @property
     def name(self):
+        """The name given to this Variable, or None."""
         return self._name
 
     @property

@@ -26,7 +26,7 @@ def _prepare(name, variables, grad_variables, create_graph):
 
 
 def _as_tuple(value):
-    if isinstance(value, (Variable, Tensor)) or not isinstance(value, Iterable):
+    if isinstance(value, (Variable, Tensor, str)) or not isinstance(value, Iterable):
         return (value,)
     return tuple(value)
 

@@ -1,4 +1,4 @@
-"""Activations as modules. Equations and errors are those of the functions of `minigrad.nn.functional`.
+"""Activations as modules. Errors are those of the functions of `minigrad.nn.functional`.
 
 ``inplace=True`` writes the result over the input.
 """
@@ -57,7 +57,10 @@ class _Dimension(_Plain):
 
 
 class Threshold(_Plain):
-    """Threshold(threshold, value, inplace=False): x where x > threshold, else value."""
+    """Threshold(threshold, value, inplace=False): x where x > threshold, else value.
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, threshold, value, inplace=False):
         super().__init__()
@@ -71,7 +74,10 @@ class Threshold(_Plain):
 
 
 class ReLU(_Plain):
-    """ReLU(inplace=False): max(x, 0)."""
+    """ReLU(inplace=False): max(x, 0).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -84,7 +90,8 @@ class ReLU(_Plain):
 class Hardtanh(_Plain):
     """Hardtanh(min_val=-1, max_val=1, inplace=False): x moved to the nearest number in [min_val, max_val].
 
-    min_value and max_value are older names of the bounds. Raises AssertionError unless min_val < max_val.
+    Input: (*), any size; output: the same size. min_value and max_value are older names of the bounds. Raises
+    AssertionError unless min_val < max_val.
     """
 
     def __init__(self, min_val=-1, max_val=1, inplace=False, min_value=None, max_value=None):
@@ -106,7 +113,10 @@ class Hardtanh(_Plain):
 
 
 class ReLU6(Hardtanh):
-    """ReLU6(inplace=False): min(max(x, 0), 6)."""
+    """ReLU6(inplace=False): min(max(x, 0), 6).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, inplace=False):
         super().__init__(0, 6, inplace)
@@ -119,7 +129,7 @@ class RReLU(_Plain):
     """RReLU(lower=1/8, upper=1/3, inplace=False): x where x >= 0, else a x.
 
     a is drawn for each element from uniform(lower, upper) in training and is their mean otherwise. Xu, Wang, Chen, Li
-    (2015).
+    (2015). Input: (*), any size; output: the same size.
     """
 
     def __init__(self, lower=1 / 8, upper=1 / 3, inplace=False):
@@ -134,21 +144,30 @@ class RReLU(_Plain):
 
 
 class Sigmoid(_Plain):
-    """Sigmoid(): 1 / (1 + exp(-x))."""
+    """Sigmoid(): 1 / (1 + exp(-x)).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def forward(self, input):
         return F.sigmoid(input)
 
 
 class Tanh(_Plain):
-    """Tanh(): (exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
+    """Tanh(): (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def forward(self, input):
         return F.tanh(input)
 
 
 class ELU(_Plain):
-    """ELU(alpha=1.0, inplace=False): x where x > 0, else alpha (exp(x) - 1). Clevert et al. (2016)."""
+    """ELU(alpha=1.0, inplace=False): x where x > 0, else alpha (exp(x) - 1). Clevert et al. (2016).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, alpha=1.0, inplace=False):
         super().__init__()
@@ -162,7 +181,10 @@ class ELU(_Plain):
 
 
 class SELU(_Plain):
-    """SELU(inplace=False): 1.0507 ELU(x, 1.6733). Klambauer, Unterthiner, Mayr, Hochreiter (2017)."""
+    """SELU(inplace=False): 1.0507 ELU(x, 1.6733). Klambauer, Unterthiner, Mayr, Hochreiter (2017).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, inplace=False):
         super().__init__()
@@ -176,7 +198,10 @@ class SELU(_Plain):
 
 
 class GLU(_Dimension):
-    """GLU(dim=-1): a sigmoid(b), a and b the halves of x along dim. Dauphin, Fan, Auli, Grangier (2017)."""
+    """GLU(dim=-1): a sigmoid(b), a and b the halves of x along dim. Dauphin, Fan, Auli, Grangier (2017).
+
+    Input: (*, 2 n, *) with the even size along dim; output: (*, n, *).
+    """
 
     def __init__(self, dim=-1):
         super().__init__(dim)
@@ -189,7 +214,10 @@ class GLU(_Dimension):
 
 
 class Hardshrink(_Plain):
-    """Hardshrink(lambd=0.5): x where abs(x) > lambd, else 0."""
+    """Hardshrink(lambd=0.5): x where abs(x) > lambd, else 0.
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -203,7 +231,10 @@ class Hardshrink(_Plain):
 
 
 class LeakyReLU(_Plain):
-    """LeakyReLU(negative_slope=0.01, inplace=False): x where x > 0, else negative_slope x."""
+    """LeakyReLU(negative_slope=0.01, inplace=False): x where x > 0, else negative_slope x.
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, negative_slope=1e-2, inplace=False):
         super().__init__()
@@ -217,14 +248,20 @@ class LeakyReLU(_Plain):
 
 
 class LogSigmoid(_Plain):
-    """LogSigmoid(): log(1 / (1 + exp(-x)))."""
+    """LogSigmoid(): log(1 / (1 + exp(-x))).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def forward(self, input):
         return F.logsigmoid(input)
 
 
 class Softplus(_Plain):
-    """Softplus(beta=1, threshold=20): log(1 + exp(beta x)) / beta, and x itself where beta x > threshold."""
+    """Softplus(beta=1, threshold=20): log(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, beta=1, threshold=20):
         super().__init__()
@@ -238,7 +275,10 @@ class Softplus(_Plain):
 
 
 class Softshrink(_Plain):
-    """Softshrink(lambd=0.5): x moved by lambd towards 0, and 0 where abs(x) <= lambd."""
+    """Softshrink(lambd=0.5): x moved by lambd towards 0, and 0 where abs(x) <= lambd.
+
+    Input: (*), any size; output: the same size.
+    """
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -254,6 +294,7 @@ class Softshrink(_Plain):
 class PReLU(_Plain):
     """PReLU(num_parameters=1, init=0.25): x where x > 0, else a x with a learned a, one, or one a channel (dim 1).
 
+    Input: (N, *), or (N, C, *) for C = num_parameters; output: the same size. Parameter: weight (num_parameters).
     Do not combine with weight decay, which would pull a to 0. He, Zhang, Ren, Sun (2015).
     """
 
@@ -271,35 +312,50 @@ class PReLU(_Plain):
 
 
 class Softsign(_Plain):
-    """Softsign(): x / (1 + abs(x))."""
+    """Softsign(): x / (1 + abs(x)).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def forward(self, input):
         return F.softsign(input)
 
 
 class Tanhshrink(_Plain):
-    """Tanhshrink(): x - tanh(x)."""
+    """Tanhshrink(): x - tanh(x).
+
+    Input: (*), any size; output: the same size.
+    """
 
     def forward(self, input):
         return F.tanhshrink(input)
 
 
 class Softmin(_Dimension):
-    """Softmin(dim=None): exp(-x) / sum(exp(-x)) along dim."""
+    """Softmin(dim=None): exp(-x) / sum(exp(-x)) along dim.
+
+    Input: (*), any size; output: the same size. dim=None warns, and takes 0 for 1-D and 3-D input, 1 for any other.
+    """
 
     def forward(self, input):
         return F.softmin(input, self.dim, _stacklevel=5)
 
 
 class Softmax(_Dimension):
-    """Softmax(dim=None): exp(x) / sum(exp(x)) along dim."""
+    """Softmax(dim=None): exp(x) / sum(exp(x)) along dim.
+
+    Input: (*), any size; output: the same size. dim=None warns, and takes 0 for 1-D and 3-D input, 1 for any other.
+    """
 
     def forward(self, input):
         return F.softmax(input, self.dim, _stacklevel=5)
 
 
 class LogSoftmax(_Dimension):
-    """LogSoftmax(dim=None): x - log(sum(exp(x))) along dim."""
+    """LogSoftmax(dim=None): x - log(sum(exp(x))) along dim.
+
+    Input: (*), any size; output: the same size. dim=None warns, and takes 0 for 1-D and 3-D input, 1 for any other.
+    """
 
     def forward(self, input):
         return F.log_softmax(input, self.dim, _stacklevel=5)

@@ -216,7 +216,8 @@ class _Dropout(Module):
 class Dropout(_Dropout):
     """Dropout(p=0.5, inplace=False): in training, each element is 0 with probability p, else scaled by 1/(1-p).
 
-    The identity in evaluation mode. Raises ValueError unless 0 <= p <= 1. Hinton et al. (2012).
+    Input: (*), any size; output: the same size. The identity in evaluation mode.
+    Raises ValueError unless 0 <= p <= 1. Hinton et al. (2012).
     """
 
     def forward(self, input):
@@ -240,6 +241,7 @@ class Dropout3d(_Dropout):
 class AlphaDropout(_Dropout):
     """AlphaDropout(p=0.5): dropout that keeps mean 0 and variance 1, for networks of SELU.
 
+    Input: (*), any size; output: the same size.
     In training, each element is -alpha' = -1.7581 with probability p, and the result is scaled and shifted back.
     Raises ValueError unless 0 <= p <= 1. Klambauer, Unterthiner, Mayr, Hochreiter (2017).
     """
@@ -252,7 +254,7 @@ class AlphaDropout(_Dropout):
 
 
 class PairwiseDistance(Module):
-    """PairwiseDistance(p=2, eps=1e-6): `functional.pairwise_distance` of two N x D inputs, an N x 1 output."""
+    """PairwiseDistance(p=2, eps=1e-6): (sum_k (|x1_k - x2_k| + eps)^p)^(1/p) of two (N, D) inputs, an (N, 1) output."""
 
     def __init__(self, p=2, eps=1e-6):
         super().__init__()
@@ -263,7 +265,10 @@ class PairwiseDistance(Module):
 
 
 class CosineSimilarity(Module):
-    """CosineSimilarity(dim=1, eps=1e-8): `functional.cosine_similarity` along dim."""
+    """CosineSimilarity(dim=1, eps=1e-8): x1 . x2 / max(|x1| |x2|, eps) along dim.
+
+    Called (x1, x2), both (*, D, *) with D at dim; output: (*, *), without that dimension.
+    """
 
     def __init__(self, dim=1, eps=1e-8):
         super().__init__()

@@ -67,7 +67,10 @@ class _PairLoss(_Loss):
 
 
 class L1Loss(_PairLoss):
-    """L1Loss(size_average=True, reduce=True): `functional.l1_loss`, mean of abs(input - target)."""
+    """L1Loss(size_average=True, reduce=True): the mean of |input - target|.
+
+    input, target: (*), of one size. Output: (1); with reduce=False (*). Function: `functional.l1_loss`.
+    """
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -75,7 +78,17 @@ class L1Loss(_PairLoss):
 
 
 class MSELoss(_PairLoss):
-    """MSELoss(size_average=True, reduce=True): `functional.mse_loss`, mean of (input - target)^2."""
+    """MSELoss(size_average=True, reduce=True): the mean of (input - target)^2.
+
+    input, target: (*), of one size. Output: (1); with reduce=False (*). size_average=False: the sum. Targets of another
+    size with as many elements are compared in order, with a warning. AssertionError for a target that requires grad.
+
+    >>> import minigrad as torch
+    >>> from minigrad import nn
+    >>> from minigrad.autograd import Variable
+    >>> nn.MSELoss()(Variable(torch.Tensor([1, 2])), Variable(torch.Tensor([1, 4]))).data[0]
+    2.0
+    """
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -83,7 +96,11 @@ class MSELoss(_PairLoss):
 
 
 class SmoothL1Loss(_PairLoss):
-    """SmoothL1Loss(size_average=True, reduce=True): `functional.smooth_l1_loss`, squares near 0."""
+    """SmoothL1Loss(size_average=True, reduce=True): the mean of d^2 / 2 where |d| < 1, else |d| - 1/2, d = input -
+    target.
+
+    input, target: (*), of one size. Output: (1); with reduce=False (*). Girshick (2015), as Huber (1964) with bound 1.
+    """
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -91,7 +108,12 @@ class SmoothL1Loss(_PairLoss):
 
 
 class KLDivLoss(_PairLoss):
-    """KLDivLoss(size_average=True, reduce=True): `functional.kl_div`; input holds log-probabilities."""
+    """KLDivLoss(size_average=True, reduce=True): the mean of target (log(target) - input), 0 where target <= 0.
+
+    input: (*), *logarithms* of probabilities; target: probabilities, of the same size. Output: (1); with reduce=False
+    (*). The mean is over all elements; for the divergence of distributions take size_average=False and divide by their
+    number.
+    """
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -99,7 +121,22 @@ class KLDivLoss(_PairLoss):
 
 
 class NLLLoss(_WeightedLoss):
-    """NLLLoss(weight=None, size_average=True, ignore_index=-100, reduce=True): `functional.nll_loss`."""
+    """NLLLoss(weight=None, size_average=True, ignore_index=-100, reduce=True): minus the log-probability of the target.
+
+        loss_n = -weight[t_n] input[n, t_n],    loss = sum_n loss_n / sum_n weight[t_n]
+
+    over the samples whose target t_n is not ignore_index. input: (N, C), log-probabilities, for example of
+    LogSoftmax, or (N, C, H, W); target: LongTensor (N), or (N, H, W), of classes 0 to C - 1; weight: Tensor (C).
+    Output: (1); with size_average=False the sum; with reduce=False (N). ValueError for an input of another number of
+    dimensions.
+
+    >>> import minigrad as torch
+    >>> from minigrad import nn
+    >>> from minigrad.autograd import Variable
+    >>> logp = Variable(torch.Tensor([[-1, -2], [-3, -4]]))
+    >>> nn.NLLLoss()(logp, Variable(torch.LongTensor([1, 0]))).data[0]
+    2.5
+    """
 
     def __init__(self, weight=None, size_average=True, ignore_index=-100, reduce=True):
         super().__init__(weight, size_average)
@@ -111,11 +148,25 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """NLLLoss2d: `NLLLoss` under its name for input of size N x C x H x W."""
+    """NLLLoss2d: `NLLLoss` under its name for input of size (N, C, H, W) and target (N, H, W)."""
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """CrossEntropyLoss(weight=None, size_average=True, ignore_index=-100, reduce=True): `functional.cross_entropy`."""
+    """CrossEntropyLoss(weight=None, size_average=True, ignore_index=-100, reduce=True): NLLLoss of LogSoftmax.
+
+        loss_n = weight[t_n] (log(sum_c exp(input[n, c])) - input[n, t_n]),    loss = sum_n loss_n / sum_n weight[t_n]
+
+    input: (N, C), scores of any sign, or (N, C, H, W); target: LongTensor (N), or (N, H, W), of classes 0 to C - 1;
+    weight: Tensor (C). Samples whose target is ignore_index count for nothing. Output: (1); with size_average=False the
+    sum; with reduce=False (N).
+
+    >>> import minigrad as torch
+    >>> from minigrad import nn
+    >>> from minigrad.autograd import Variable
+    >>> scores = Variable(torch.zeros(3, 4))
+    >>> round(nn.CrossEntropyLoss()(scores, Variable(torch.LongTensor([0, 1, 2]))).data[0], 4)    # log(4)
+    1.3863
+    """
 
     def __init__(self, weight=None, size_average=True, ignore_index=-100, reduce=True):
         super().__init__(weight, size_average)
@@ -127,7 +178,12 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class PoissonNLLLoss(_Loss):
-    """PoissonNLLLoss(log_input=True, full=False, size_average=True, eps=1e-8): `functional.poisson_nll_loss`."""
+    """PoissonNLLLoss(log_input=True, full=False, size_average=True, eps=1e-8): of counts with a Poisson distribution.
+
+        exp(x) - t x        log_input=False:   x - t log(x + eps)
+
+    full adds Stirling's t log(t) - t + log(2 pi t) / 2 where t > 1. input, target: (*), of one size. Output: (1).
+    """
 
     def __init__(self, log_input=True, full=False, size_average=True, eps=1e-8):
         super().__init__(size_average)
@@ -139,7 +195,14 @@ class PoissonNLLLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """BCELoss(weight=None, size_average=True): `functional.binary_cross_entropy`; input holds probabilities."""
+    """BCELoss(weight=None, size_average=True): binary cross-entropy of probabilities.
+
+        the mean of  -weight (t log(x) + (1 - t) log(1 - x))
+
+    input: (*), in [0, 1], for example of Sigmoid; target: of the same size; weight: Tensor that broadcasts to it.
+    Output: (1). Another size with as many elements warns; ValueError for another number of elements, RuntimeError for
+    an input outside [0, 1]. BCEWithLogitsLoss does not lose digits near 0 and 1.
+    """
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -147,14 +210,23 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """BCEWithLogitsLoss(weight=None, size_average=True): `functional.binary_cross_entropy_with_logits`."""
+    """BCEWithLogitsLoss(weight=None, size_average=True): binary cross-entropy of Sigmoid, in one stable form.
+
+        the mean of  weight (max(x, 0) - x t + log(1 + exp(-|x|)))
+
+    input: (*), any real numbers; target: of the same size, in [0, 1]; weight: Tensor that broadcasts to it. Output:
+    (1). ValueError if the sizes differ.
+    """
 
     def forward(self, input, target):
         return F.binary_cross_entropy_with_logits(input, target, self.weight, self.size_average)
 
 
 class HingeEmbeddingLoss(_Loss):
-    """HingeEmbeddingLoss(margin=1.0, size_average=True): `functional.hinge_embedding_loss`."""
+    """HingeEmbeddingLoss(margin=1.0, size_average=True): the mean of x where t = 1, max(0, margin - x) where t = -1.
+
+    input x: (*), distances; target t: of the same size, 1 or -1. Output: (1).
+    """
 
     def __init__(self, margin=1.0, size_average=True):
         super().__init__(size_average)
@@ -165,7 +237,10 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """MarginRankingLoss(margin=0, size_average=True): `functional.margin_ranking_loss`. Called (x1, x2, target)."""
+    """MarginRankingLoss(margin=0, size_average=True): the mean of max(0, -t (x1 - x2) + margin).
+
+    Called (x1, x2, t), all (*) of one size; t is 1 where x1 should be larger, -1 where x2 should. Output: (1).
+    """
 
     def __init__(self, margin=0, size_average=True):
         super().__init__(size_average)
@@ -176,7 +251,11 @@ class MarginRankingLoss(_Loss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """CosineEmbeddingLoss(margin=0, size_average=True): `functional.cosine_embedding_loss`. Called (x1, x2, y)."""
+    """CosineEmbeddingLoss(margin=0, size_average=True): over samples, the mean of 1 - cos(x1, x2) where t = 1, and
+    max(0, cos(x1, x2) - margin) where t = -1.
+
+    Called (x1, x2, t): x1, x2: (N, D); t: (N), 1 or -1. Output: (1).
+    """
 
     def __init__(self, margin=0, size_average=True):
         super().__init__(size_average)
@@ -187,7 +266,10 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """SoftMarginLoss(size_average=True): `functional.soft_margin_loss`."""
+    """SoftMarginLoss(size_average=True): the mean of log(1 + exp(-t x)).
+
+    input x: (*); target t: of the same size, 1 or -1. Output: (1).
+    """
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -195,7 +277,13 @@ class SoftMarginLoss(_Loss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """MultiLabelMarginLoss(size_average=True): `functional.multilabel_margin_loss`."""
+    """MultiLabelMarginLoss(size_average=True): hinge loss between each target class and every other one.
+
+        loss_n = sum over targets j, other classes i of  max(0, 1 - x[n, j] + x[n, i]) / C
+
+    input x: (N, C) or (C); target: LongTensor of the same size, whose rows list classes and end at the first -1.
+    Output: (1), the mean over samples; size_average=False: the sum.
+    """
 
     def forward(self, input, target):
         _constant_target(self, target)
@@ -203,16 +291,22 @@ class MultiLabelMarginLoss(_Loss):
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """MultiLabelSoftMarginLoss(weight=None, size_average=True): `functional.multilabel_soft_margin_loss`."""
+    """MultiLabelSoftMarginLoss(weight=None, size_average=True): BCELoss of Sigmoid, without forming it.
+
+    input: (N, C); target: (N, C), in [0, 1]; weight: Tensor (C). Output: (1).
+    """
 
     def forward(self, input, target):
         return F.multilabel_soft_margin_loss(input, target, self.weight, self.size_average)
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """MultiMarginLoss(p=1, margin=1, weight=None, size_average=True): `functional.multi_margin_loss`.
+    """MultiMarginLoss(p=1, margin=1, weight=None, size_average=True): multi-class hinge loss.
 
-    Raises ValueError unless p is 1 or 2.
+        loss_n = sum over classes i other than t_n of  weight[t_n] max(0, margin - x[n, t_n] + x[n, i])^p / C
+
+    input x: (N, C); target t: LongTensor (N); weight: Tensor (C). Output: (1), the mean over samples;
+    size_average=False: the sum. Raises ValueError unless p is 1 or 2.
     """
 
     def __init__(self, p=1, margin=1, weight=None, size_average=True):
@@ -226,9 +320,11 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class TripletMarginLoss(Module):
-    """TripletMarginLoss(margin=1.0, p=2, eps=1e-6, swap=False): `functional.triplet_margin_loss`.
+    """TripletMarginLoss(margin=1.0, p=2, eps=1e-6, swap=False): the mean of max(0, margin + d(a, p) - d(a, n)).
 
-    Called (anchor, positive, negative), each N x D.
+    Called (anchor, positive, negative), each (N, D); d is the p-distance of `functional.pairwise_distance`. Output:
+    (1). swap: the smaller of d(a, n) and d(p, n) in place of d(a, n), Balntas et al. (2016). AssertionError for sizes
+    that differ or a margin not above 0.
     """
 
     def __init__(self, margin=1.0, p=2, eps=1e-6, swap=False):

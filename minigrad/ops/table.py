@@ -9,6 +9,7 @@ A sample is a call with `T(...)` in place of tensors; `Sample.build` draws the n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -128,6 +129,7 @@ class Row:
     choices: dict[str, tuple] = field(default_factory=dict)
     oracle: Callable | str | NoOracle | None = None
     differs: dict[str, str] = field(default_factory=dict)
+    module: str = ""  # of the row: its subject
 
     @property
     def doc(self) -> str:
@@ -153,6 +155,7 @@ def row(name, function, samples, errors=(), **options):
     """Enter an operation into the table and return its function."""
     if name in table:
         raise ValueError(f"the table has two rows for {name!r}")
+    options["module"] = sys._getframe(1).f_globals["__name__"]
     entry = Row(name, function, tuple(samples), tuple(Refusal(*e) for e in errors), **options)
     if entry.order < 2 and not entry.why:
         raise ValueError(f"row {name!r} is differentiable {entry.order} times only and does not say why")

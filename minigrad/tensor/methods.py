@@ -198,7 +198,8 @@ def _rebuild_variable(data, requires_grad, is_volatile, hooks):
 _SHARED = {
     "size": size, "dim": dim, "ndimension": dim, "numel": facts.numel, "nelement": facts.numel, "stride": stride,
     "element_size": element_size, "data_ptr": data_ptr, "is_contiguous": is_contiguous, "is_same_size": is_same_size,
-    "shape": property(lambda self: size_of_shape(array_of(self).shape)), "type": type_, "type_as": type_as, "cpu": cpu,
+    "shape": property(lambda self: size_of_shape(array_of(self).shape), doc="size(), as an attribute."),
+    "type": type_, "type_as": type_as, "cpu": cpu,
     "cuda": cuda, "is_signed": is_signed,
 }  # fmt: skip
 for _kind, _cls in types.tensor_classes.items():
@@ -207,7 +208,7 @@ for _kind, _cls in types.tensor_classes.items():
     def _conversion(self, dtype=_cls.dtype):
         return self if array_of(self).dtype == dtype else elementwise.cast(self, dtype)
 
-    _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to a {_kind} (itself, if it is one)."
+    _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to {_kind} (itself, if it is one)."
     _SHARED[_name] = _conversion
 
 
@@ -217,7 +218,8 @@ def install():
         for name, function in _SHARED.items():
             _core.install(cls, name, function)
     _core.install(Tensor, "new", new)
-    _core.install(Variable, "is_cuda", property(lambda self: not isinstance(array_of(self), np.ndarray)))
+    on_gpu = property(lambda self: not isinstance(array_of(self), np.ndarray), doc="Whether it lives on a GPU.")
+    _core.install(Variable, "is_cuda", on_gpu)
     _core.install(Variable, "__deepcopy__", deepcopy_variable)
     _core.install(Variable, "__reduce_ex__", lambda self, protocol: reduce_variable(self))
     _core.configure(

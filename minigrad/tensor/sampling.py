@@ -148,7 +148,7 @@ def _geometric(out, p, generator=None):
 
 
 def _cauchy(out, median=0.0, sigma=1.0, generator=None):
-    """cauchy_(median=0, sigma=1)."""
+    """cauchy_(median=0, sigma=1): density sigma / (pi ((x - median)^2 + sigma^2))."""
     return distributions.cauchy(out, median, sigma, generator)
 
 

@@ -290,7 +290,7 @@ def _conversion(name, kind):
     def convert(self):
         return self.type(_by_place[storage_classes[kind].dtype, self.is_cuda])
 
-    convert.__name__, convert.__doc__ = name, f"{name}(): converted to a {kind} (itself, if it is one)."
+    convert.__name__, convert.__doc__ = name, f"{name}(): converted to {kind} (itself, if it is one)."
     return convert
 
 
