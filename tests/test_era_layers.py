@@ -203,3 +203,15 @@ def test_cat_takes_a_variable_apart():
     assert h.grad.data.sum() == 24
     with pytest.raises(TypeError, match="expected a list or tuple of tensors, got FloatTensor"):
         torch.cat(h.data, 1)
+
+
+# ---------------------------------------------------------------- what an index reads is contiguous
+
+
+@pytest.mark.parametrize("kind", [lambda t: t, Variable])
+def test_what_an_index_reads_can_be_viewed(kind):
+    x, i = kind(torch.randn(2, 9, 8)), kind(torch.LongTensor([0, 3, 1]))
+    rows = i.view(1, 3, 1).expand(2, 3, 8)
+    for read in (x.index_select(1, i), x.index_select(2, i), x[:, i], x[:, [0, 3]], x.gather(1, rows)):
+        assert read.is_contiguous()
+        assert read.view(-1).size(0) == np.prod(read.size())

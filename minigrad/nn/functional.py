@@ -11,6 +11,7 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, like, tensor_from_array, type_name
 from minigrad.nn.batchnorm import batch_norm
+from minigrad.nn.parameter import Parameter
 from minigrad.ops import arrays, elementwise, margins, moving, neural
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.indexing import index_add
@@ -39,7 +40,7 @@ from minigrad.ops.margins import (
     triplet_margin_loss,
 )
 from minigrad.ops.neural import glu, hardshrink, logsigmoid, prelu, softplus, softshrink, softsign, tanhshrink
-from minigrad.ops.shape import clone, squeeze, view_as
+from minigrad.ops.shape import clone, squeeze
 from minigrad.utils import missing
 
 __all__ = [
@@ -255,8 +256,8 @@ def _drawn(array, size, p):
 
 
 def _as_result(input):
-    """The input; of a leaf, such as a Parameter, an alias: a result may stand where no Parameter may."""
-    return view_as(input, input) if isinstance(input, Variable) and input.is_leaf else input
+    """The input; of a Parameter an alias, since a result may stand where no Parameter may."""
+    return input[:] if isinstance(input, Parameter) else input
 
 
 def dropout(input, p=0.5, training=False, inplace=False):

@@ -55,6 +55,11 @@ def check_index(name, value, argument="index"):
 add_at = quiet(arrays.add_at)
 
 
+def in_order(array):
+    """The array, contiguous: behind a slice NumPy lays what an index array reads with the indexed dimension first."""
+    return array if array.flags.c_contiguous else array.copy()
+
+
 class Places:
     """The operations of one way to name places. `locate(index, dim, size)` gives the index tuple into arrays of
     `size`."""
@@ -75,7 +80,7 @@ class Places:
             )
 
         self.read = Operation(
-            name, lambda x, index, dim: x[locate(index, dim, x.shape)], "x index", "dim", indices="index",
+            name, lambda x, index, dim: in_order(x[locate(index, dim, x.shape)]), "x index", "dim", indices="index",
             derivatives={"x": lambda g, index, dim, x_size: self.spread(g, index, dim, x_size)},
         )  # fmt: skip
         self.spread = Operation(

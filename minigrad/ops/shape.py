@@ -335,7 +335,7 @@ def _sequence(seq, name, error):
 
 
 def cat(seq, dim=0):
-    """cat(seq, dim=0): the tensors of seq joined along dim; their other sizes must be equal.
+    """cat(seq, dim=0): the tensors of seq, or the slices of a Variable, joined along dim; other sizes must be equal.
 
     Tensors with no elements are left out. Raises RuntimeError on an empty sequence or sizes that do not fit.
     """
@@ -406,7 +406,7 @@ row(
                 S([T(2, 3, 1), T(2, 3, 2)], dim=-1)],
     [(S([]), RuntimeError, "at least one tensor"),
      (S([T(2, 3), T(2, 4)]), RuntimeError, "must be equal except in dimension 0"),
-     (S(T(3)), TypeError, "list or tuple")], types=ALL, method=False,
+     (S(3), TypeError, "list or tuple")], types=ALL, method=False,
 )  # fmt: skip
 row(
     "stack", stack, [S([T(2, 3), T(2, 3)], 0), S([T(3), T(3), T(3)], 1), S([T(1)], -1)],
