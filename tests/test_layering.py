@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "ops": {"_build", "_core", "kernels"},
     "cuda": {*ENGINE, "utils.missing"},
     "tensor": {*ENGINE, "cuda"},
-    "autograd": {*ENGINE, "tensor", "utils.hooks", "utils.missing"},
+    "autograd": {*ENGINE, "tensor", "cuda", "utils.hooks", "utils.missing"},
     "serialization": {*ENGINE, "tensor", "autograd", "nn", "cuda"},
     "nn": {*ENGINE, "tensor", "cuda", "autograd", "utils.hooks", "utils.missing"},
     "optim": {*ENGINE, "tensor", "autograd", "nn", "utils.missing"},
