@@ -1,6 +1,5 @@
 """`backward` and `grad`: checks and conversions around the engine's backward pass."""
 
-import warnings
 import weakref
 from collections.abc import Iterable
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, run_backward
+from minigrad.utils.callers import warn
 from minigrad.utils.hooks import register
 
 
@@ -70,7 +70,7 @@ def _retain(name, retain_graph, create_graph, retain_variables):
     if retain_variables is not None:
         if retain_graph is not None:
             raise ValueError(f"{name}: retain_variables is the old name of retain_graph; give one of them")
-        warnings.warn(f"{name}: retain_variables is deprecated, use retain_graph", UserWarning, stacklevel=3)
+        warn(f"{name}: retain_variables is deprecated, use retain_graph")
         return bool(retain_variables)
     return create_graph if retain_graph is None else bool(retain_graph)
 
@@ -86,7 +86,7 @@ def backward(variables, grad_variables=None, retain_graph=None, create_graph=Non
     """
     variables, grads, create_graph = _prepare("backward", variables, grad_variables, create_graph)
     retain = _retain("backward", retain_graph, create_graph, retain_variables)
-    with np.errstate(all="ignore"):    # infinities and nans are values, as in the forward pass
+    with np.errstate(all="ignore"):  # infinities and nans are values, as in the forward pass
         run_backward(variables, grads, retain, create_graph)
 
 
@@ -113,7 +113,7 @@ def grad(
         if not v.requires_grad:
             raise RuntimeError(f"grad: input {k} does not require grad; set requires_grad=True before it is used")
     retain = _retain("grad", retain_graph, create_graph, None)
-    with np.errstate(all="ignore"):    # infinities and nans are values, as in the forward pass
+    with np.errstate(all="ignore"):  # infinities and nans are values, as in the forward pass
         found = run_backward(outputs, grads, retain, create_graph, inputs, not only_inputs)
     for k, g in enumerate(found):
         if g is None and not allow_unused:
@@ -144,11 +144,9 @@ def _retain_grad(variable):
 def _explain_no_grad(variable):
     """Say why an inner Variable has no gradient, which the era left to be puzzled out."""
     if not _retains(variable):
-        warnings.warn(
+        warn(
             f".grad of a Variable that is not a leaf (it is the result of {variable.grad_fn.name()}) is None: backward "
-            "keeps the gradients of leaves only. Call .retain_grad() on it before backward, or look at a leaf's .grad",
-            UserWarning,
-            stacklevel=2,
+            "keeps the gradients of leaves only. Call .retain_grad() on it before backward, or look at a leaf's .grad"
         )
 
 

@@ -256,7 +256,7 @@ class profile:
 
 def _events(recorded, began):
     """FunctionEvents, by their beginnings; of two that began at once the one that contains the other first."""
-    ordered = sorted(list(recorded), key=lambda event: (event[1], -event[2]))
+    ordered = sorted(recorded, key=lambda event: (event[1], -event[2]))
     threads, ids = {}, itertools.count()
     return EventList(
         FunctionEvent(

@@ -1,7 +1,5 @@
 """Methods of Tensors on their memory and storage, and those that call a Python function for each element."""
 
-import warnings
-
 import numpy as np
 
 from minigrad import _core
@@ -10,6 +8,7 @@ from minigrad.ops import shape
 from minigrad.ops.indexing import check_number
 from minigrad.tensor import memory, storage
 from minigrad.tensor.memory import NO_ELEMENTS
+from minigrad.utils.callers import warn
 
 
 def storage_of(self):
@@ -237,11 +236,9 @@ def _beside(name, self, other):
             raise RuntimeError(
                 f"{name}: a tensor of size {other.array.shape} does not broadcast to size {self.array.shape}"
             ) from None
-    warnings.warn(
+    warn(
         f"{name}: sizes {self.array.shape} and {other.array.shape} do not broadcast, but have the same number of "
-        "elements. Falling back to pointwise operation in the order of the elements",
-        UserWarning,
-        stacklevel=4,
+        "elements. Falling back to pointwise operation in the order of the elements"
     )
     return other.array.reshape(-1).tolist()
 
