@@ -102,3 +102,8 @@ cdef object printed_class(object cls):
     # A metaclass made while this was in place keeps it.
     text = None if class_text is None else class_text(cls)
     return plain_repr(cls) if text is None else text
+
+
+def class_repr(cls):
+    """How `cls` prints: for metaclasses, which have their own copy of Python's way."""
+    return printed_class(cls)

@@ -146,9 +146,12 @@ def test_names_that_are_not_there_show_no_frame_of_the_runner(run):
     assert done.returncode == 1
     assert done.stderr.count("File ") == 1
     assert "minigrad's 'torch.nn' has no 'Conv2d': convolution" in done.stderr
-    done = run("import torch.jit\n")
+    done = run("import torch.hub\n")
     assert done.stderr.count("File ") == 1
-    assert "No module named 'torch.jit': minigrad does not have it" in done.stderr
+    assert "No module named 'torch.hub': minigrad does not have it" in done.stderr
+    done = run("import torch.onnx\ntorch.onnx.export(1)\n")
+    assert done.stderr.count("File ") == 1
+    assert "AttributeError: minigrad has no module 'torch.onnx', which 'export' is asked of" in done.stderr
 
 
 @pytest.mark.parametrize(

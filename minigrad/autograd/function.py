@@ -94,6 +94,9 @@ class _FunctionMeta(type):
         super().__init__(name, bases, namespace)
         cls._static = any(isinstance(k.__dict__.get("forward"), staticmethod) for k in cls.__mro__)
 
+    def __repr__(cls):
+        return _core.class_repr(cls)
+
 
 class Function(_Context, metaclass=_FunctionMeta):
     """Base of differentiable functions written by users.
