@@ -8,7 +8,7 @@ from time import perf_counter_ns
 cdef bint watched = False        # whether any of the following is there
 cdef list profiled = None        # where the open profile collects (name, start, end, thread), in nanoseconds
 cdef object call_check = None    # called with each operation and its arguments before it runs
-# Says to the very next `apply` that its call has been looked at: a function around it would cost every operation a call.
+# Says to the very next `apply` that its call has been looked at: a function around `apply` would cost every operation.
 cdef bint admitted = False
 
 cdef reprfunc plain_repr = PyType_Type.tp_repr

@@ -130,7 +130,7 @@ def test_every_class_is_found_where_its_printed_name_says():
     with minigrad.as_torch():
         for cls in public_classes() - OURS_ALONE:
             text = repr(cls)
-            assert text.startswith("<class 'torch.") and text.endswith("'>"), text
+            assert text.startswith("<class 'torch."), text
             module, _, name = text[len("<class '") : -2].rpartition(".")
             assert getattr(importlib.import_module(module), name) is cls, text
 
@@ -240,7 +240,8 @@ torch.nn.modules.loss._Loss torch.nn.modules.module.Module torch.nn.modules.rnn.
 torch.nn.modules.sparse.EmbeddingBag torch.nn.modules.utils._pair torch.nn.modules.Linear torch.nn.functional.relu
 torch.nn.init.xavier_uniform torch.nn.parameter.Parameter torch.nn.utils.rnn.PackedSequence
 torch.nn.utils.clip_grad.clip_grad_norm torch.nn.utils.convert_parameters.parameters_to_vector
-torch.nn.utils.weight_norm.weight_norm torch.nn.parallel.data_parallel.DataParallel torch.nn.parallel.replicate.replicate
+torch.nn.utils.weight_norm.weight_norm torch.nn.parallel.data_parallel.DataParallel
+torch.nn.parallel.replicate.replicate
 torch.nn.parallel.parallel_apply.parallel_apply torch.nn.parallel.scatter_gather.scatter_kwargs
 torch.optim.optimizer.Optimizer torch.optim.adam.Adam torch.optim.adadelta.Adadelta torch.optim.adagrad.Adagrad
 torch.optim.adamax.Adamax torch.optim.asgd.ASGD torch.optim.lbfgs.LBFGS torch.optim.rmsprop.RMSprop

@@ -1,8 +1,8 @@
 """The era's way to several GPUs, on a machine that has none.
 
 A program that asks how many GPUs there are finds 0: `DataParallel` and `data_parallel` then pass their inputs to the
-module, as in the era. The four steps that they consist of (`replicate`, `scatter`, `parallel_apply`, `gather`) do on the
-CPU what needs no GPU, and name what is missing (`cuda.require`) where they are given the number of one. After
+module, as in the era. The four steps that they consist of (`replicate`, `scatter`, `parallel_apply`, `gather`) do on
+the CPU what needs no GPU, and name what is missing (`cuda.require`) where they are given the number of one. After
 `run --cpu` such numbers stand for the CPU: the batch is divided, computed piece by piece, and joined.
 """
 
@@ -135,8 +135,8 @@ def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
 def gather(outputs, target_device, dim=0):
     """Join the outputs of replicas along dim, on the target device (-1 or None for the CPU).
 
-    outputs: Variables, or tuples, lists and dicts of them, nested alike; None stays None. RuntimeError for the number of
-    a GPU that is not there, ValueError for no outputs.
+    outputs: Variables, or tuples, lists and dicts of them, nested alike; None stays None. RuntimeError for the number
+    of a GPU that is not there, ValueError for no outputs.
     """
     _check_device("gather", "target_device", target_device)
     outputs = list(outputs)
@@ -156,7 +156,9 @@ def _gathered(outputs, dim):
     if isinstance(first, (tuple, list)):
         joined = [_gathered(list(each), dim) for each in zip(*outputs)]
         return type(first)(*joined) if hasattr(first, "_fields") else type(first)(joined)
-    raise TypeError(f"gather: outputs must be Variables, or tuples, lists and dicts of them, got {type(first).__name__}")
+    raise TypeError(
+        f"gather: outputs must be Variables, or tuples, lists and dicts of them, got {type(first).__name__}"
+    )
 
 
 __getattr__ = missing.attribute_error(__name__)

@@ -156,7 +156,7 @@ transpose_, t_, squeeze_, unsqueeze_ = map(_in_place, (shape.transpose, shape.t,
 
 
 def share_memory_(self):
-    """share_memory_(): moved to memory that processes forked from this one share. Returns self.
+    """share_memory_(): moved to memory that other processes can share. Returns self.
 
     As with resize_, this tensor moves; others on its storage keep the old memory.
     """
@@ -168,7 +168,7 @@ def share_memory_(self):
 
 
 def is_shared(self):
-    """is_shared(): whether processes forked from this one share the memory."""
+    """is_shared(): whether the memory is one that other processes can share."""
     return memory.is_shared(array_of(self))
 
 

@@ -112,7 +112,7 @@ def test_gather():
         parallel.gather([a, b], 0)
     with pytest.raises(ValueError, match="outputs is empty"):
         parallel.gather([], -1)
-    with pytest.raises(TypeError, match="outputs must be Variables.*, got int"):
+    with pytest.raises(TypeError, match=r"outputs must be Variables.*, got int"):
         parallel.gather([1, 2], -1)
 
 
