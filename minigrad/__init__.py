@@ -61,7 +61,8 @@ __getattr__ = _missing.attribute_error(
     modules={
         **{
             name: f"minigrad.{name}"
-            for name in ("autograd", "backends", "cuda", "nn", "optim", "serialization", "utils")
+            for name in ("autograd", "backends", "cuda", "distributions", "multiprocessing", "nn", "optim")
+            + ("_utils", "serialization", "utils", "version")
         },
         "random": "minigrad.tensor.random",
         "save": "minigrad.serialization",

@@ -43,8 +43,11 @@ cdef extern from "Python.h":
     object PyObject_Vectorcall(object f, PyObject** args, size_t n, PyObject* names)
     void PyType_Modified(type t)
     void Py_SET_TYPE(object o, type t)
+    ctypedef object (*reprfunc)(object)
     ctypedef struct PyTypeObject:
         PyObject* tp_dict
+        reprfunc tp_repr
+    PyTypeObject PyType_Type
 
 package = "minigrad"    # how type names print: "torch" while an era script runs
 
@@ -546,6 +549,7 @@ cdef int check_view(Variable v, str name) except -1:
     return 0
 
 
+include "_core_watch.pxi"       # who looks on: profiles, warnings, how classes print
 include "_core_apply.pxi"       # what an operation is, and what a call of one does
 include "_core_graph.pxi"       # the nodes that a call records
 include "_core_inplace.pxi"     # in-place changes, views

@@ -225,7 +225,10 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
             grads = buffer.first
         else:
             grads = (buffer.first, *(buffer.others or (None,) * (node.outputs - 1)))
-        result = step_there(node, grads, mask, create_graph)
+        if watched:
+            result = step_watched(node, grads, mask, create_graph)
+        else:
+            result = step_there(node, grads, mask, create_graph)
         if node._post_hooks is not None:
             result = run_post_hooks(node, result, grads, create_graph)
         if not retain:
@@ -263,7 +266,10 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
         elif accumulate:
             if v._hooks:
                 buffer.first, buffer.first_owned = run_hooks(v._hooks, buffer.first, create_graph), False
-            accumulate_leaf(v, buffer, create_graph)
+            if watched:
+                accumulate_watched(v, buffer, create_graph)
+            else:
+                accumulate_leaf(v, buffer, create_graph)
     if inputs is None:
         return None
     return tuple([captured[v._grad_fn][v._output_nr] if grad_fn_of(v) is not None else captured[v] for v in inputs])

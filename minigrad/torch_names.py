@@ -10,21 +10,28 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+import types
 
 from minigrad import _core, torch_companions
 from minigrad._version import __version__
 from minigrad.utils import missing
+from minigrad.utils.era_names import era_name
 
 _PACKAGE = __package__  # "minigrad"
 
 # The era's modules. What minigrad has besides (kernels, operations, this file) is no part of `torch`.
-_MODULES = {"autograd", "backends", "cuda", "multiprocessing", "nn", "optim", "random", "serialization", "utils"}
-_MODULES |= {"storage", "tensor", "functional", "distributions"}
+_MODULES = {"autograd", "backends", "cuda", "distributions", "multiprocessing", "nn", "optim", "random"}
+_MODULES |= {"_utils", "functional", "serialization", "storage", "tensor", "utils", "version"}
+# Where the package keeps modules that the era had elsewhere; what was several modules may be one.
 _ELSEWHERE = {"random": "tensor.random", "storage": "tensor.storage", "functional": ""}
+_ELSEWHERE |= {f"optim.{name}": "optim.adaptive" for name in ("adadelta", "adagrad", "adam", "adamax", "rmsprop")}
+_ELSEWHERE |= {f"optim.{name}": "optim.averaged" for name in ("asgd", "rprop")}
+_ELSEWHERE |= {
+    f"nn.parallel.{name}": "nn.parallel" for name in ("data_parallel", "parallel_apply", "replicate", "scatter_gather")
+}
 
-API_VERSION = (
-    f"0.3.0+minigrad.{__version__}"  # what `torch.__version__` is: scripts compare it with versions of the API
-)
+# What `torch.__version__` is: scripts compare it with versions of the API, and take its parts between dots for numbers.
+API_VERSION = f"0.3.0.post4+minigrad.{__version__}"
 
 
 class _Loader(importlib.abc.Loader):
@@ -46,12 +53,29 @@ class _Finder(importlib.abc.MetaPathFinder):
         top, _, rest = fullname.partition(".")
         if top != "torch":
             return torch_companions.find_spec(fullname)
-        module = _module(rest)
+        module = missing.absent_module(rest) or _module(rest)
         if module is None:
             raise ModuleNotFoundError(
                 missing.module_message(fullname, _names_in(fullname.rpartition(".")[0])), name=fullname
             )
+        _keep_what_is_there(fullname, module)
         return importlib.machinery.ModuleSpec(fullname, _Loader(module))
+
+
+class _Parent(types.ModuleType):
+    """A module in which a function has the name of a submodule, nn.utils.weight_norm for one, and keeps it."""
+
+    def __setattr__(self, name, value):
+        if not (isinstance(value, types.ModuleType) and callable(vars(self).get(name))):
+            super().__setattr__(name, value)
+
+
+def _keep_what_is_there(fullname, module):
+    """See to it that the import system, which makes each submodule its parent's attribute, takes no function away."""
+    parent, _, name = fullname.rpartition(".")
+    parent = sys.modules.get(parent)
+    if type(parent) is types.ModuleType and vars(parent).get(name, module) is not module:
+        parent.__class__ = _Parent
 
 
 def _names_in(parent):
@@ -60,17 +84,25 @@ def _names_in(parent):
 
 def _module(rest):
     """minigrad's module for `torch.<rest>`; None if there is none."""
-    first, _, inner = rest.partition(".")
-    if rest and first not in _MODULES:
+    if rest and rest.partition(".")[0] not in _MODULES:
         return None
-    first = _ELSEWHERE.get(first, first)
-    name = ".".join(part for part in (_PACKAGE, first, inner) if part)
+    name = ".".join(part for part in (_PACKAGE, _ELSEWHERE.get(rest, rest)) if part)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name + ".").startswith(error.name + "."):
             raise  # something that minigrad's module itself needs
         return None
+
+
+def _printed(cls):
+    """How a class of the package prints as one of torch's; None for any other."""
+    name = era_name(cls)
+    if name is None:
+        return None
+    if issubclass(cls, _core.Node):  # the era's nodes were classes without a module
+        name = cls.__name__
+    return f"<class '{name}'>"
 
 
 _finder = _Finder()
@@ -93,6 +125,7 @@ def _take():
     _saved.update(package=_core.package, version=package.__version__)
     _core.package = "torch"
     package.__version__ = API_VERSION
+    _core.print_classes(_printed)
     sys.meta_path.insert(0, _finder)
 
 
@@ -101,6 +134,7 @@ def _give_back():
     for name in [n for n in sys.modules if n == "torch" or n.startswith("torch.")]:
         del sys.modules[name]
     torch_companions.forget()
+    _core.print_classes(None)
     _core.package = _saved.pop("package")
     sys.modules[_PACKAGE].__version__ = _saved.pop("version")
 

@@ -193,7 +193,7 @@ METHODS = {
     "minigrad.nn.ParameterList": "__getitem__ __setitem__ __len__ __iter__ __iadd__ append extend",
     "minigrad.nn.LSTM": "all_weights flatten_parameters reset_parameters",
     "minigrad.optim.Optimizer": "add_param_group zero_grad step state_dict load_state_dict",
-    "minigrad.autograd.profiler.profile": "table key_averages total_average export_chrome_trace function_events",
+    "minigrad.autograd.profiler.profile": "table key_averages total_average export_chrome_trace",
     "minigrad.cuda.Stream": "wait_event wait_stream record_event query synchronize",
     "minigrad.cuda.Event": "record wait query synchronize elapsed_time",
     "minigrad.Generator": "get_state set_state manual_seed seed initial_seed",
@@ -220,7 +220,8 @@ def test_calls(module, name, arguments):
     wanted = inspect.signature(eval(f"lambda {arguments}: 0", {"default_collate": torch.utils.data.default_collate}))
     shown = [p for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
     for parameter, expected in zip(shown, wanted.parameters.values()):
-        assert (parameter.name, parameter.default) == (expected.name, expected.default)
+        assert parameter.name == expected.name
+        assert parameter.default == expected.default or expected.default is expected.empty
     assert len(shown) >= len(wanted.parameters) or any(p.kind is p.VAR_POSITIONAL for p in found)
     assert all(p.default is not p.empty for p in shown[len(wanted.parameters) :])
 
@@ -245,7 +246,7 @@ def test_every_public_name_says_what_it_does():
 def test_layers_say_what_goes_in_and_out(name):
     """Sizes, such as `(N, C)` or `(*)`; what only holds other things, and parameters, have none."""
     if name not in ("Parameter", "ModuleList", "ParameterList", "DataParallel", "Sequential"):
-        assert re.search(r"\([\w*]+(, ?[\w* ]+)*\)| x \w", inspect.getdoc(getattr(torch.nn, name)).partition("): ")[2])
+        assert re.search(r"\([\w*]+(, ?[\w* ]+)*\)| x \w", inspect.getdoc(getattr(torch.nn, name)).partition(": ")[2])
 
 
 @pytest.mark.parametrize("row", table.values(), ids=lambda row: row.name)

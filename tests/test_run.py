@@ -1,6 +1,7 @@
 """python -m minigrad run: what a program sees of itself, what is seen of it when it fails, notebooks, --cpu."""
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -146,9 +147,12 @@ def test_names_that_are_not_there_show_no_frame_of_the_runner(run):
     assert done.returncode == 1
     assert done.stderr.count("File ") == 1
     assert "minigrad's 'torch.nn' has no 'Conv2d': convolution" in done.stderr
-    done = run("import torch.jit\n")
+    done = run("import torch.hub\n")
     assert done.stderr.count("File ") == 1
-    assert "No module named 'torch.jit': minigrad does not have it" in done.stderr
+    assert "No module named 'torch.hub': minigrad does not have it" in done.stderr
+    done = run("import torch.onnx\ntorch.onnx.export(1)\n")
+    assert done.stderr.count("File ") == 1
+    assert "AttributeError: minigrad has no module 'torch.onnx', which 'export' is asked of" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -426,3 +430,33 @@ def test_what_is_no_notebook_is_refused(tmp_path, content):
     (tmp_path / "no.ipynb").write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match="not a notebook"):
         notebook.code_cells(tmp_path / "no.ipynb")
+
+
+HOGWILD = """
+import sys
+import torch
+import torch.multiprocessing as mp
+from helper import factor
+
+def work(tensor, place, queue):
+    tensor[place] = factor * (place + 1)
+    queue.put(str(type(tensor)))
+
+if __name__ == "__main__":
+    mp.set_start_method(sys.argv[1])
+    tensor, queue = torch.zeros(2).share_memory_(), mp.Queue()
+    processes = [mp.Process(target=work, args=(tensor, k, queue)) for k in range(2)]
+    for p in processes:
+        p.start()
+    print(queue.get(), queue.get())
+    for p in processes:
+        p.join()
+    print([p.exitcode for p in processes], tensor.tolist())
+"""
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_processes_read_the_program_as_it_is_read(run, tmp_path, method):
+    (tmp_path / "helper.py").write_text("def f(x):\n    return x.cuda(async=True)\n\nfactor = 3\n", encoding="utf-8")
+    done = run(HOGWILD, method)
+    assert done.stdout == "<class 'torch.FloatTensor'> <class 'torch.FloatTensor'>\n[0, 0] [3.0, 6.0]\n", done.stderr

@@ -18,7 +18,7 @@ from minigrad import _core
 from minigrad.ops.table import ALL, FLOATING, table
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
-KINDS = {cls.dtype.name: cls.kind.removesuffix("Tensor") for cls in minigrad._tensor_classes}
+KINDS = {cls.dtype.name: cls.kind.removesuffix("Tensor") for cls in minigrad._tensor_classes if not cls.is_cuda}
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,10 @@ PAGES = (
             backward grad
         Operations of one's own | minigrad.autograd.function
             Function InplaceFunction NestedIOFunction once_differentiable
+        Where the time goes | minigrad.autograd.profiler
+            profile
+        Distributions | minigrad.distributions
+            Bernoulli Categorical Normal
         Proving gradients | minigrad.autograd.gradcheck
             gradcheck gradgradcheck get_numerical_jacobian get_analytical_jacobian make_jacobian iter_tensors
             zero_gradients
@@ -152,11 +156,12 @@ PAGES = (
         """
         Devices | minigrad.cuda
             is_available device_count current_device set_device device device_of synchronize empty_cache
-            get_device_name get_device_capability
+            get_device_name get_device_capability memory_allocated memory_cached
         Streams | minigrad.cuda
             Stream Event stream current_stream
         Random numbers | minigrad.cuda
-            manual_seed manual_seed_all seed seed_all
+            manual_seed manual_seed_all seed seed_all initial_seed get_rng_state set_rng_state get_rng_state_all
+            set_rng_state_all
         """,
     ),
 )

@@ -1,6 +1,5 @@
 """`backward` and `grad`: checks and conversions around the engine's backward pass."""
 
-import warnings
 import weakref
 from collections.abc import Iterable
 
@@ -9,6 +8,7 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, run_backward
 from minigrad.ops import arrays
+from minigrad.utils.callers import warn
 from minigrad.utils.hooks import register
 
 
@@ -72,7 +72,7 @@ def _retain(name, retain_graph, create_graph, retain_variables):
     if retain_variables is not None:
         if retain_graph is not None:
             raise ValueError(f"{name}: retain_variables is the old name of retain_graph; give one of them")
-        warnings.warn(f"{name}: retain_variables is deprecated, use retain_graph", UserWarning, stacklevel=3)
+        warn(f"{name}: retain_variables is deprecated, use retain_graph")
         return bool(retain_variables)
     return create_graph if retain_graph is None else bool(retain_graph)
 
@@ -146,11 +146,9 @@ def _retain_grad(variable):
 def _explain_no_grad(variable):
     """Say why an inner Variable has no gradient, which the era left to be puzzled out."""
     if not _retains(variable):
-        warnings.warn(
+        warn(
             f".grad of a Variable that is not a leaf (it is the result of {variable.grad_fn.name()}) is None: backward "
-            "keeps the gradients of leaves only. Call .retain_grad() on it before backward, or look at a leaf's .grad",
-            UserWarning,
-            stacklevel=2,
+            "keeps the gradients of leaves only. Call .retain_grad() on it before backward, or look at a leaf's .grad"
         )
 
 

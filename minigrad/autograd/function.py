@@ -94,6 +94,9 @@ class _FunctionMeta(type):
         super().__init__(name, bases, namespace)
         cls._static = any(isinstance(k.__dict__.get("forward"), staticmethod) for k in cls.__mro__)
 
+    def __repr__(cls):
+        return _core.class_repr(cls)
+
 
 class _Apply:
     """A method of the class, and of an instance that stands in a graph: its backward."""
@@ -148,7 +151,7 @@ class Function(_Context, metaclass=_FunctionMeta):
             raise TypeError(f"{cls.__name__}.apply: forward and backward must be static methods; a Function with "
                             f"instance methods is called as {cls.__name__}()(...)")  # fmt: skip
         ctx = cls.__new__(cls)
-        return _call(ctx, cls.forward, args)
+        return _core.timed(cls.__name__, _call, ctx, cls.forward, args)
 
     def __call__(self, *args):
         if type(self)._static:
@@ -162,7 +165,7 @@ class Function(_Context, metaclass=_FunctionMeta):
         if self._node is not None:  # a second call: the first one's graph keeps its own context
             ctx = copy.copy(self)
             ctx._saved, ctx._released, ctx._dirty, ctx._constant = None, False, (), ()
-        return _call(ctx, lambda ctx, *tensors: ctx.forward(*tensors), args)
+        return _core.timed(type(self).__name__, _call, ctx, lambda ctx, *tensors: ctx.forward(*tensors), args)
 
     # An old-style instance is itself the grad_fn of its results.
 

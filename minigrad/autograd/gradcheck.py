@@ -12,7 +12,6 @@ This module can be called: it is the function of the same name, so that both of 
 
 import sys
 import types
-import warnings
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
 from minigrad.autograd.engine import grad as _grad
 from minigrad.ops import arrays
+from minigrad.utils.callers import warn
 
 
 def iter_tensors(x, only_requiring_grad=False):
@@ -146,12 +146,10 @@ def gradcheck(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True
         if isinstance(v, Variable) and v.requires_grad and array_of(v).dtype != np.float64
     ]
     if single:
-        warnings.warn(
+        warn(
             f"gradcheck: input {single[0]} is a {_core.type_name(array_of(inputs[single[0]]))}; in single precision "
             "the rounding "
-            f"error of finite differences (about 1e-7 / eps = {1e-7 / eps:.0e}) exceeds the tolerance. Use .double()",
-            UserWarning,
-            stacklevel=2,
+            f"error of finite differences (about 1e-7 / eps = {1e-7 / eps:.0e}) exceeds the tolerance. Use .double()"
         )
     if not any(isinstance(v, Variable) and v.requires_grad for v in inputs):
         raise RuntimeError("gradcheck: none of the inputs requires grad, so there is nothing to check")

@@ -1,3 +1,3 @@
-"""Libraries below the engine, as the era's programs ask for them: there is only the absence of cuDNN."""
+"""Libraries below the engine, as the era's programs ask for them: they are absent, and can be asked."""
 
-from minigrad.backends import cudnn
+from minigrad.backends import cudnn, mkl

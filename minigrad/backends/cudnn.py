@@ -5,6 +5,7 @@ import contextlib
 enabled = True
 benchmark = False
 deterministic = False
+fastest = False
 verbose = False
 
 

@@ -3,11 +3,10 @@
 ``inplace=True`` writes the result over the input.
 """
 
-import warnings
-
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import empty
+from minigrad.utils.callers import warn
 
 __all__ = [
     "ELU",
@@ -98,7 +97,7 @@ class Hardtanh(_Plain):
         super().__init__()
         for old, new, value in (("min_value", "min_val", min_value), ("max_value", "max_val", max_value)):
             if value is not None:
-                warnings.warn(f"Hardtanh: {old} is deprecated, it is now called {new}", UserWarning, stacklevel=2)
+                warn(f"Hardtanh: {old} is deprecated, it is now called {new}")
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value
         self.inplace = inplace
@@ -338,7 +337,7 @@ class Softmin(_Dimension):
     """
 
     def forward(self, input):
-        return F.softmin(input, self.dim, _stacklevel=5)
+        return F.softmin(input, self.dim)
 
 
 class Softmax(_Dimension):
@@ -348,7 +347,7 @@ class Softmax(_Dimension):
     """
 
     def forward(self, input):
-        return F.softmax(input, self.dim, _stacklevel=5)
+        return F.softmax(input, self.dim)
 
 
 class LogSoftmax(_Dimension):
@@ -358,7 +357,7 @@ class LogSoftmax(_Dimension):
     """
 
     def forward(self, input):
-        return F.log_softmax(input, self.dim, _stacklevel=5)
+        return F.log_softmax(input, self.dim)
 
 
 class Softmax2d(_Plain):

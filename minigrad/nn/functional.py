@@ -4,8 +4,6 @@ The operations themselves are in `minigrad.ops`; here are the era's signatures, 
 ``inplace=True`` writes the result over the input and returns the input.
 """
 
-import warnings
-
 import numpy as np
 
 from minigrad import _core
@@ -42,6 +40,7 @@ from minigrad.ops.margins import (
 from minigrad.ops.neural import glu, hardshrink, logsigmoid, prelu, softplus, softshrink, softsign, tanhshrink
 from minigrad.ops.shape import clone, squeeze
 from minigrad.utils import missing
+from minigrad.utils.callers import warn
 
 __all__ = [
     "alpha_dropout",
@@ -199,36 +198,34 @@ def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
 # ---------------------------------------------------------------- softmax
 
 
-def _softmax_dim(name, input, dim, stacklevel):
+def _softmax_dim(name, input, dim):
     if dim is not None:
         return dim
     ndim = len(_size(input))
     dim = 0 if ndim in (1, 3) else 1
-    warnings.warn(
+    warn(
         f"{name}: implicit dimension choice has been deprecated; dim={dim} is taken for input of {ndim} dimensions. "
-        "Say which dimension adds up to 1: dim=1 for one row a sample",
-        UserWarning,
-        stacklevel=stacklevel,
+        "Say which dimension adds up to 1: dim=1 for one row a sample"
     )
     return dim
 
 
-def softmax(input, dim=None, _stacklevel=3):
+def softmax(input, dim=None):
     """softmax(input, dim=None): exp(x) / sum(exp(x)) along dim.
 
     Without dim: a UserWarning, then dim 0 for 1-D and 3-D input and 1 otherwise.
     """
-    return neural.softmax(input, _softmax_dim("softmax", input, dim, _stacklevel))
+    return neural.softmax(input, _softmax_dim("softmax", input, dim))
 
 
-def softmin(input, dim=None, _stacklevel=3):
+def softmin(input, dim=None):
     """softmin(input, dim=None): softmax(-x) along dim; without dim as in `softmax`."""
-    return neural.softmin(input, _softmax_dim("softmin", input, dim, _stacklevel))
+    return neural.softmin(input, _softmax_dim("softmin", input, dim))
 
 
-def log_softmax(input, dim=None, _stacklevel=3):
+def log_softmax(input, dim=None):
     """log_softmax(input, dim=None): x - log(sum(exp(x))) along dim, stably; without dim as in `softmax`."""
-    return neural.log_softmax(input, _softmax_dim("log_softmax", input, dim, _stacklevel))
+    return neural.log_softmax(input, _softmax_dim("log_softmax", input, dim))
 
 
 # ---------------------------------------------------------------- dropout

@@ -5,14 +5,13 @@ to work. Three such uses run, each with a UserWarning: a state of batch 1 spread
 state are ignored, and a number may stand for `bias`. Every other mismatch is a RuntimeError.
 """
 
-import sys
-import warnings
 from itertools import pairwise
 from numbers import Real
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, type_name
 from minigrad.ops.shape import broadcast_to, index
+from minigrad.utils.callers import warn
 
 
 def describe(value):
@@ -22,14 +21,6 @@ def describe(value):
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     return type(value).__name__
-
-
-def warn(text):
-    """A UserWarning at the line that led here: the first frame outside of this package."""
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "minigrad":
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 def check_sizes(name, **sizes):

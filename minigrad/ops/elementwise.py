@@ -6,14 +6,13 @@ operations. Forwards are written against NumPy's functions, which hand CuPy arra
 `kernels` are faster for small arrays.
 """
 
-import warnings
-
 import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, array_of
 from minigrad.ops.shape import reshape
 from minigrad.ops.table import ALL, SIGNED, S, T, row
+from minigrad.utils.callers import warn
 
 
 def refuse_number(operation, args, error):
@@ -44,11 +43,9 @@ def flat_fallback(operation, args, error):
 
 
 def _flat(name, function, sizes, args, kwargs):
-    warnings.warn(
+    warn(
         f"{name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of "
-        f"elements. Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}",
-        UserWarning,
-        stacklevel=4,
+        f"elements. Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}"
     )
     flat = [reshape(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args]
     return function(*flat, **kwargs)

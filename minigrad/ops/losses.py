@@ -5,7 +5,6 @@ elements are compared in order, with a warning: the era's rule. Losses made of o
 """
 
 import math
-import warnings
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from minigrad.ops.indexing import check_bounds, check_index, raw
 from minigrad.ops.neural import log_softmax
 from minigrad.ops.shape import reshape, size_of
 from minigrad.ops.table import S, T, row
+from minigrad.utils.callers import warn
 
 FUNCTIONAL = {"method": False, "exported": ("functional",)}
 
@@ -31,11 +31,9 @@ def matched(name, input, target, error=RuntimeError):
         raise error(
             f"{name}: input and target must have the same number of elements, got sizes {mine} and {its}"
         ) from None
-    warnings.warn(
+    warn(
         f"{name}: the target's size {its} differs from the input's {mine}; their elements are compared in order. "
-        f"Give both the same size, for example with target.view_as(input)",
-        UserWarning,
-        stacklevel=3,
+        f"Give both the same size, for example with target.view_as(input)"
     )
     return reshape(target, mine)
 

@@ -8,7 +8,6 @@ Norms are in `norms`; reductions that return elements of the input, and sorting,
 """
 
 import math
-import warnings
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from minigrad.ops.indexing import raw
 from minigrad.ops.shape import broadcast_to, index, reshape, size_of, wrap_dim
 from minigrad.ops.shape import cat as join
 from minigrad.ops.table import ALL, S, T, row
+from minigrad.utils.callers import warn
 
 # ---------------------------------------------------------------- sizes
 
@@ -104,11 +104,9 @@ def _accumulate(name, function):
         if narrow:
             kept = total.astype(x.dtype)
             if np.any(kept != total):
-                warnings.warn(
+                warn(
                     f"{name}: the result does not fit {x.dtype} and wraps around; convert the tensor first, for "
-                    f"example with .long()",
-                    UserWarning,
-                    stacklevel=4,
+                    f"example with .long()"
                 )
             total = kept
         return total.astype(x.dtype, copy=False).reshape(size_after(x.shape, dim, keepdim))

@@ -1,7 +1,7 @@
 """python -m minigrad run: a script or a notebook that was written for PyTorch 0.3, as it is.
 
-`program` runs a script, `notebook` a notebook; `source` reads both; `numpy_eases` is about today's NumPy. Who answers
-`import torch` is `minigrad.torch_names`.
+`program` runs a script, `notebook` a notebook; `source` reads both; `child` is about processes that a script starts,
+`numpy_eases` about today's NumPy. Who answers `import torch` is `minigrad.torch_names`.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import os
 import sys
 
 from minigrad import cuda, torch_names
-from minigrad.run import notebook, numpy_eases, program
+from minigrad.run import child, notebook, numpy_eases, program
 from minigrad.serialization import trusting
 
 
@@ -37,6 +37,8 @@ def main(argv=None):
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("MPLBACKEND", "Agg")  # plt.show() then shows nothing and does not wait
     run = notebook.run if path.endswith(".ipynb") else program.script
+    if run is program.script:
+        child.install(path, options.cpu)
     with trusting():  # of the era: whoever runs a program trusts it, and the modules of its classes that it loads
         run(path, options.arguments)
     return 0

@@ -27,7 +27,6 @@ import difflib
 import io
 import json
 import pickle
-import warnings
 
 from minigrad.serialization import legacy
 from minigrad.serialization.archive import SIGNATURE, Archive, write_archive
@@ -37,6 +36,7 @@ from minigrad.serialization.pickler import pickler_class, source_of
 from minigrad.serialization.safetensors import is_safetensors, load_safetensors, save_safetensors
 from minigrad.serialization.storages import ArchivePolicy, Numbering, check_map_location
 from minigrad.serialization.unpickler import Source, read_pickle
+from minigrad.utils.callers import warn
 
 __all__ = ["SourceChangeWarning", "load", "load_safetensors", "save", "save_safetensors", "trusting"]
 
@@ -192,10 +192,9 @@ def _warn_of_changes(classes, sources):
         if current is None or current == saved:
             continue
         lines = difflib.unified_diff(saved.splitlines(), current.splitlines(), "when saved", "now", lineterm="", n=1)
-        warnings.warn(
+        warn(
             f"the source of class {name} has changed since the module was saved:\n" + "\n".join(list(lines)[:30]),
             SourceChangeWarning,
-            stacklevel=3,
         )
 
 

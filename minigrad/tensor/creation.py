@@ -8,6 +8,7 @@ from minigrad import _core
 from minigrad.ops import arrays
 from minigrad.tensor import results, types
 from minigrad.tensor.memory_methods import checked_sizes
+from minigrad.utils.callers import warn
 
 
 def _sizes(name, sizes):
@@ -83,12 +84,8 @@ def arange(start=0, end=None, step=1, out=None):
 
 def range(start, end, step=1, out=None):
     """range(start, end, step=1): as arange, but end is included. Deprecated in favour of arange: UserWarning."""
-    import warnings
-
-    warnings.warn(
-        f"{_core.package}.range includes its end; it is deprecated in favour of {_core.package}.arange, which does not",
-        UserWarning,
-        stacklevel=2,
+    warn(
+        f"{_core.package}.range includes its end; it is deprecated in favour of {_core.package}.arange, which does not"
     )
     return _progression("range", start, end, step, lambda count: math.floor(count) + 1, out)
 

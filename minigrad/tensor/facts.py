@@ -1,7 +1,9 @@
 """Questions about objects (is it a tensor, what is its type called)."""
 
+from minigrad import _core
 from minigrad._core import Tensor, array_of
 from minigrad.tensor.storage import is_storage
+from minigrad.utils.era_names import era_name
 
 
 def is_tensor(obj):
@@ -18,6 +20,9 @@ def typename(obj):
     if is_tensor(obj) or is_storage(obj):
         return obj.type()
     named = obj if hasattr(obj, "__qualname__") else type(obj)
+    era = era_name(named) if _core.package == "torch" else None
+    if era is not None:
+        return era
     module = getattr(named, "__module__", None)
     return named.__qualname__ if module in (None, "builtins") else f"{module}.{named.__qualname__}"
 

@@ -12,7 +12,6 @@ sees as well is never given up that way: growing is refused instead.
 """
 
 import math
-import mmap
 import sys
 import weakref
 
@@ -56,8 +55,51 @@ class Span:
         return view_span, (handle(self.base), self.start, length)
 
 
+class Segment:
+    """Memory that processes share: an open file, mapped, that belongs to `arena` (multiprocessing.heap.Arena).
+
+    On its way to another process, as an argument or through a queue or a pipe, it stays the same memory. In any other
+    pickle, and in a deep copy, it becomes an array of its own.
+    """
+
+    __slots__ = ("__array_interface__", "__weakref__", "_flat", "arena")
+
+    def __init__(self, arena, length, dtype):
+        self.arena = arena
+        address = address_of(np.frombuffer(arena.buffer, np.uint8))
+        self.__array_interface__ = {
+            "version": 3, "shape": (length,), "typestr": np.dtype(dtype).str, "data": (address, False),
+        }  # fmt: skip
+        self._flat = None
+        _register()
+
+    def flat(self):
+        """All of it as an array; the same one as long as somebody holds it."""
+        found = None if self._flat is None else self._flat()
+        if found is None:
+            found = np.asarray(self)
+            self._flat = weakref.ref(found)
+        return found
+
+    def __reduce__(self):
+        return np.array, (self.flat(),)
+
+
+def _register():
+    # Only here: most programs never load multiprocessing.
+    from multiprocessing.reduction import ForkingPickler
+
+    ForkingPickler.register(Segment, _send)
+
+
+def _send(segment):
+    (length,) = segment.__array_interface__["shape"]
+    return Segment, (segment.arena, length, segment.__array_interface__["typestr"])
+
+
 def view_span(whole, start, length):
-    """A Span with an identity of its own: `length` elements of the flat array `whole`, from `start`."""
+    """A Span with an identity of its own: `length` elements of the flat array `whole` (or its handle), from `start`."""
+    whole = from_handle(whole)
     parent = memory_of(whole)
     if isinstance(parent, Span):
         whole, start = parent.base, parent.start + start
@@ -131,11 +173,15 @@ def _whole(owner, array):
 def handle(array):
     """What stands for the memory in a pickle or a deep copy: one object for each memory, so that sharing is kept."""
     memory = memory_of(array)
-    return memory if isinstance(memory, Span) else flat(array)
+    if isinstance(memory, Span):
+        return memory
+    return memory.base if isinstance(memory.base, Segment) else flat(array)
 
 
 def from_handle(memory):
     """The flat array of a handle."""
+    if isinstance(memory, Segment):
+        return memory.flat()
     return memory.as_array() if isinstance(memory, Span) else memory
 
 
@@ -185,8 +231,7 @@ def is_shared(array):
     """Whether the memory is shared with other processes."""
     if not isinstance(array, np.ndarray):
         return True  # every process could open a GPU's memory, or so the era put it
-    base = owner_of(array).base
-    return isinstance(getattr(base, "obj", base), mmap.mmap)
+    return isinstance(owner_of(array).base, Segment)
 
 
 def device_number(name, array):
@@ -218,8 +263,16 @@ def pinned(name, array):
 
 
 def shared_copy(whole):
-    """A copy of a flat array in memory that processes forked from this one share."""
-    found = np.frombuffer(mmap.mmap(-1, max(whole.nbytes, 1)), whole.dtype, whole.size)
+    """A copy of a flat array in memory that other processes can share. RuntimeError if the system has none to give."""
+    from multiprocessing.heap import Arena
+
+    try:
+        segment = Segment(Arena(max(whole.nbytes, 1)), whole.size, whole.dtype)
+    except OSError as error:
+        raise RuntimeError(
+            f"share_memory_: there is no shared memory of {whole.nbytes} bytes to be had: {error}"
+        ) from error
+    found = segment.flat()
     found[:] = whole
     return found
 

@@ -1,7 +1,5 @@
 """Methods of Tensors on their memory and storage, and those that call a Python function for each element."""
 
-import warnings
-
 import numpy as np
 
 from minigrad import _core
@@ -10,6 +8,7 @@ from minigrad.ops import arrays, shape
 from minigrad.ops.indexing import check_number
 from minigrad.tensor import memory, storage
 from minigrad.tensor.memory import NO_ELEMENTS
+from minigrad.utils.callers import warn
 
 
 def storage_of(self):
@@ -157,7 +156,7 @@ transpose_, t_, squeeze_, unsqueeze_ = map(_in_place, (shape.transpose, shape.t,
 
 
 def share_memory_(self):
-    """share_memory_(): moved to memory that processes forked from this one share. Returns self; nothing on a GPU.
+    """share_memory_(): moved to memory that other processes can share. Returns self; nothing on a GPU.
 
     As with resize_, this tensor moves; others on its storage keep the old memory.
     """
@@ -169,7 +168,7 @@ def share_memory_(self):
 
 
 def is_shared(self):
-    """is_shared(): whether processes forked from this one share the memory; always true on a GPU, as in the era."""
+    """is_shared(): whether the memory is one that other processes can share; always true on a GPU, as in the era."""
     return memory.is_shared(array_of(self))
 
 
@@ -238,11 +237,9 @@ def _beside(name, self, other):
             raise RuntimeError(
                 f"{name}: a tensor of size {other.array.shape} does not broadcast to size {self.array.shape}"
             ) from None
-    warnings.warn(
+    warn(
         f"{name}: sizes {self.array.shape} and {other.array.shape} do not broadcast, but have the same number of "
-        "elements. Falling back to pointwise operation in the order of the elements",
-        UserWarning,
-        stacklevel=4,
+        "elements. Falling back to pointwise operation in the order of the elements"
     )
     return other.array.reshape(-1).tolist()
 

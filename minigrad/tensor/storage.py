@@ -115,7 +115,7 @@ class _Storage:
         return (self._of(span.base), span.start) if isinstance(span, memory.Span) else (self, 0)
 
     def is_shared(self):
-        """is_shared(): whether processes forked from this one share the memory."""
+        """is_shared(): whether the memory is one that other processes can share."""
         return memory.is_shared(self.array)
 
     def is_pinned(self):
@@ -203,7 +203,7 @@ class _Storage:
         return self
 
     def share_memory_(self):
-        """share_memory_(): moved to memory that processes forked from this one share. Returns self."""
+        """share_memory_(): moved to memory that other processes can share. Returns self."""
         if not self.is_shared():
             self.array = memory.shared_copy(self.array)
         return self

@@ -2,4 +2,6 @@
 
 from minigrad.utils import missing
 
-__getattr__ = missing.attribute_error(__name__, modules={"data": "minigrad.utils.data"})
+__getattr__ = missing.attribute_error(
+    __name__, modules={name: f"minigrad.utils.{name}" for name in ("backcompat", "data")}
+)

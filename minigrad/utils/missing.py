@@ -9,6 +9,7 @@ import dis
 import importlib
 import re
 import sys
+import types
 
 from minigrad import _core
 
@@ -54,7 +55,15 @@ for (
 ) in "float float32 float64 double half int int8 uint8 int16 short int32 int64 long bool float16 bfloat16".split():
     _LATER[_dtype] = "types are classes, such as FloatTensor and LongTensor"
 
-_ELSEWHERE = {"distributed", "multiprocessing", "sparse", "jit", "onnx", "legacy", "hub", "compile", "distributions"}
+_ELSEWHERE = {"hub", "compile"}
+_OUT_OF_SCOPE = "this part of PyTorch is out of minigrad's scope, recurrent networks"
+
+# Modules of the era that are not here. Programs import them and may never use them: the name is there, using it is not.
+_ABSENT = {
+    *("contrib", "distributed", "jit", "legacy", "legacy.nn", "legacy.optim", "onnx", "sparse"),
+    *("utils.ffi", "utils.model_zoo", "utils.serialization", "utils.trainer"),
+    *("cuda.comm", "cuda.nccl", "cuda.nvtx", "cuda.profiler", "cuda.sparse"),
+}
 
 
 def reason(name, there):
@@ -64,7 +73,7 @@ def reason(name, there):
     if name in _LATER:
         return f"it belongs to later versions of PyTorch than 0.3; {_LATER[name]}"
     if name in _ELSEWHERE:
-        return "this part of PyTorch is out of minigrad's scope, recurrent networks"
+        return _OUT_OF_SCOPE
     public = [n for n in there if not n.startswith("_")]
     if name.endswith("_") and name[:-1] in public:
         return f"the name with an underscore belongs to later versions; here it is '{name[:-1]}'"
@@ -99,6 +108,9 @@ def attribute_error(module_name, modules=None, computed=None):
             value = module if modules[name].endswith(f".{name}") else getattr(module, name)
             setattr(sys.modules[module_name], name, value)
             return value
+        absent = absent_module(f"{module_name}.{name}".partition(".")[2])
+        if absent is not None:
+            return absent
         module = sys.modules[module_name]
         if name.startswith("__"):  # the import system and copy ask for such names, and do without
             raise AttributeError(f"module '{printed(module_name)}' has no attribute '{name}'")
@@ -110,6 +122,38 @@ def attribute_error(module_name, modules=None, computed=None):
         raise AttributeError(text, name=name, obj=None)
 
     return __getattr__
+
+
+class _AbsentModule(types.ModuleType):
+    """A module of the era that minigrad does not have: it can be imported, and says so as soon as it is used."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
+        below = absent_module(f"{self.__name__}.{name}".partition(".")[2])
+        if below is not None:
+            return below
+        text = f"minigrad has no module '{self.__name__}', which '{name}' is asked of: {_OUT_OF_SCOPE}"
+        if _importing(sys._getframe(1)):
+            raise ImportError(f"cannot import name '{name}': {text}", name=self.__name__)
+        raise AttributeError(text, name=name, obj=None)
+
+    def __repr__(self):
+        return f"<module '{self.__name__}', which minigrad does not have>"
+
+
+_absent = {}
+
+
+def absent_module(name):
+    """The stand-in for a module of the era that minigrad does not have, such as onnx or legacy.nn; else None."""
+    if name not in _ABSENT:
+        return None
+    if name not in _absent:
+        _absent[name] = _AbsentModule(f"torch.{name}")
+        if any(other.startswith(f"{name}.") for other in _ABSENT):
+            _absent[name].__path__ = ()
+    return _absent[name]
 
 
 def _importing(frame):

@@ -3,6 +3,7 @@
 import sys
 
 from minigrad.nn import activation, batchnorm, containers, layers, loss, module, recurrent
+from minigrad.nn.modules import utils
 from minigrad.utils import missing
 
 _PATHS = {
