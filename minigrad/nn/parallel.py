@@ -113,7 +113,7 @@ def scatter_kwargs(inputs, kwargs, target_gpus, dim=0):
 
 
 def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
-    """The output of modules[k](*inputs[k], **kwargs_tup[k]) for each k, as a list; one input needs no tuple.
+    """What each of modules gives for its part of inputs and of kwargs_tup, as a list; a single input needs no tuple.
 
     They are computed one after another: on the CPU the operations themselves use all processors. ValueError if the
     numbers of modules, inputs, kwargs and devices differ, RuntimeError for the number of a GPU that is not there.
