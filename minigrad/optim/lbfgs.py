@@ -66,11 +66,12 @@ class LBFGS(Optimizer):
         return np.concatenate(parts)
 
     def _move(self, t, direction):
-        start = 0
+        start, rows = 0, []
         for p in self._params:
             array = array_of(p)
-            update.add_scaled(array, direction[start : start + array.size].reshape(array.shape), t)
+            rows.append((array, direction[start : start + array.size].reshape(array.shape)))
             start += array.size
+        update.add_scaled_step(rows, t)
 
     def step(self, closure=None):
         """Iterate; returns the first loss, or its Number if the gradient is small enough already."""
@@ -112,8 +113,7 @@ class LBFGS(Optimizer):
                 d=tensor_from_array(direction), t=t, prev_flat_grad=tensor_from_array(gradient), prev_loss=loss
             )
             slope = float(gradient @ direction)
-            with np.errstate(all="ignore"):
-                self._move(t, direction)
+            self._move(t, direction)
             if iteration == group["max_iter"]:
                 break
             previous, loss = loss, _number(closure())
@@ -154,10 +154,10 @@ def _two_loops(state, gradient):
     for i in reversed(range(len(pairs))):
         s, y = pairs[i]
         alpha[i] = float(s @ d) * rho[i]
-        d -= y * alpha[i]
+        update.add_scaled_step([(d, y)], -alpha[i])
     d *= state["H_diag"]
     for i, (s, y) in enumerate(pairs):
-        d += s * (alpha[i] - float(y @ d) * rho[i])
+        update.add_scaled_step([(d, s)], alpha[i] - float(y @ d) * rho[i])
     return d
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minigrad._core import Variable, array_of
+from minigrad.ops import update
 
 __all__ = ["clip_grad_norm"]
 
@@ -32,22 +33,10 @@ def clip_grad_norm(parameters, max_norm, norm_type=2):
     if p == math.inf:
         total = max((float(np.abs(g).max()) for g in grads), default=0.0)
     elif p == 2:
-        total = math.sqrt(sum(_squares(g) for g in grads))
+        total = math.sqrt(update.square_sum(grads))
     else:
         total = sum(float((np.abs(g).astype(np.float64) ** p).sum()) for g in grads) ** (1.0 / p)
     factor = max_norm / (total + 1e-6)
     if factor < 1:
-        for g in grads:
-            g *= factor
+        update.scale(grads, factor)
     return total
-
-
-def _squares(g):
-    """Sum of squares. Exploding gradients, the very ones to be clipped, can overflow in single precision."""
-    flat = g.reshape(-1)
-    with np.errstate(over="ignore"):
-        total = float(flat @ flat)
-    if math.isfinite(total):
-        return total
-    flat = flat.astype(np.float64)
-    return float(flat @ flat)
