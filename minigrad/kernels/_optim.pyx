@@ -1,8 +1,8 @@
 """Steps of optimisers, and norms of gradients, on the CPU: one pass over memory, one call for a list of parameters.
 
 A step reads and writes up to five arrays of the parameter's size. As NumPy formulas it reads them about three times as
-often and makes a temporary a term; here each element is read, stepped and written once. A model has many small parameters
-(the biases), so a call takes all of them: checking a parameter costs less than calling a function for it.
+often and makes a temporary a term; here each element is read, stepped and written once. A model has many small
+parameters (the biases), so a call takes all of them: checking a parameter costs less than calling a function for it.
 
 The frequent case (NumPy arrays of float32 or float64, of one type and shape, contiguous, none overlapping another) is
 computed here. What else there is, arrays of other libraries included, is returned to the caller in `ops`, which has the
@@ -60,8 +60,8 @@ def use_instruction_set(str name):
 use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
 
 
-# Of each algorithm: its index in the tables, how many arrays and how many numbers it takes, and from which array on they
-# may be None.
+# Of each algorithm: its index in the tables, how many arrays and how many numbers it takes, and from which array on
+# they may be None.
 RULES = {
     "sgd": (MG_SGD, 3, 5, 2),
     "adam": (MG_ADAM, 4, 5, 4),

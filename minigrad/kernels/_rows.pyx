@@ -283,7 +283,7 @@ cdef bint within(object index, long limit):
 
 
 def take_rows(weight, index):
-    """weight[index] for a matrix: a row for each index. None if this is not the frequent case, or an index too large."""
+    """weight[index] for a matrix: a row for each index. None if not the frequent case, or if there is no such row."""
     cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
     cdef int type = type_of(weight), ndim, k
     if type < 0 or cnp.PyArray_NDIM(<array>weight) != 2 or not within(index, cnp.PyArray_DIM(<array>weight, 0)):

@@ -23,7 +23,8 @@ class LBFGS(Optimizer):
     It ends early when sum |g| <= tolerance_grad, d.g > -tolerance_change, sum |t d| <= tolerance_change, or the loss
     changes by less than tolerance_change.
 
-    State, kept under the first parameter: ``func_evals n_iter d t old_dirs old_stps H_diag prev_flat_grad prev_loss``.
+    State, kept under the first parameter: ``func_evals n_iter d t old_dirs old_stps ro H_diag prev_flat_grad
+    prev_loss``.
 
     Raises ValueError for more than one parameter group; RuntimeError at step if there is a line_search_fn (no line
     search exists).
@@ -102,7 +103,7 @@ class LBFGS(Optimizer):
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
             if state["n_iter"] == 1:
-                state.update(old_dirs=[], old_stps=[], H_diag=1)
+                state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
                 direction = -gradient
                 t = min(1.0, 1.0 / total) * lr
             else:
@@ -134,21 +135,24 @@ class LBFGS(Optimizer):
     @staticmethod
     def _remember(state, gradient, room):
         """Append the last step and the change of the gradient it made, if the curvature along it is positive."""
+        if len(state.get("ro", ())) != len(state["old_dirs"]):  # a state that was saved without it
+            state["ro"] = [1.0 / float(y.array @ s.array) for s, y in zip(state["old_stps"], state["old_dirs"])]
         y = gradient - state["prev_flat_grad"].array
         s = state["d"].array * state["t"]
         curvature = float(y @ s)
         if curvature > 1e-10:
             if len(state["old_dirs"]) == room:
-                del state["old_dirs"][0], state["old_stps"][0]
+                del state["old_dirs"][0], state["old_stps"][0], state["ro"][0]
             state["old_dirs"].append(tensor_from_array(y))
             state["old_stps"].append(tensor_from_array(s))
+            state["ro"].append(1.0 / curvature)
             state["H_diag"] = curvature / float(y @ y)
 
 
 def _two_loops(state, gradient):
     """-H g from the remembered pairs (s, y)."""
     pairs = [(s.array, y.array) for s, y in zip(state["old_stps"], state["old_dirs"])]
-    rho = [1.0 / float(y @ s) for s, y in pairs]
+    rho = state["ro"]
     alpha = [0.0] * len(pairs)
     d = -gradient
     for i in reversed(range(len(pairs))):
