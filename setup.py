@@ -48,6 +48,8 @@ KERNELS = {
     "minigrad.kernels._elementwise": "minigrad/kernels/elementwise.c",
     "minigrad.kernels._recurrent": "minigrad/kernels/recurrent.c",
     "minigrad.kernels._dense": "minigrad/kernels/dense.c",
+    "minigrad.kernels._optim": "minigrad/kernels/optim.c",
+    "minigrad.kernels._rows": "minigrad/kernels/rows.c",
 }
 
 # The C sources that go into it as they are.
@@ -60,6 +62,7 @@ def kernel(name):
         name,
         [name.replace(".", "/") + ".pyx", *COMPILED_ONCE.get(name, ())],
         include_dirs=["minigrad/kernels"],
+        libraries=[] if platform.system() == "Windows" else ["m"],
         depends=[KERNELS[name], *sorted(glob.glob("minigrad/kernels/*.h"))],
     )
 
@@ -110,6 +113,7 @@ class BuildExt(build_ext):
                     *flags(),
                     *([] if DEBUG else ["-O3"]),
                     "-ffp-contract=fast",
+                    "-fno-math-errno",  # sqrt has a vector form only where it need not set errno
                     "-Wall",
                     "-Wextra",
                     *features,

@@ -6,8 +6,8 @@ The kernels are compiled once per instruction set, and the best one that the pro
 environment variable MINIGRAD_ISA (baseline, v3 or v4) chooses another.
 """
 
-from . import _dense, _elementwise, _recurrent
-from ._dense import adam_step, linear, linear_input, linear_weight, matmul, scaled_difference, sgd_step, squared_error
+from . import _dense, _elementwise, _optim, _recurrent, _rows
+from ._dense import linear, linear_input, linear_weight, matmul, scaled_difference, squared_error
 from ._elementwise import (
     accumulate,
     add,
@@ -30,6 +30,7 @@ from ._elementwise import (
     tanh_backward,
     trigamma,
 )
+from ._optim import scale, squares, step
 from ._recurrent import (
     KINDS,
     SavedSequence,
@@ -40,23 +41,35 @@ from ._recurrent import (
     layer_forward,
     set_num_threads,
 )
+from ._rows import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    log_softmax_backward,
+    nll,
+    nll_backward,
+    softmax,
+    softmax_backward,
+    spread_rows,
+    take_rows,
+)
 
 
 def use_instruction_set(name: str) -> None:
     """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
-    _elementwise.use_instruction_set(name)
-    _recurrent.use_instruction_set(name)
-    _dense.use_instruction_set(name)
+    for module in (_elementwise, _recurrent, _dense, _optim, _rows):
+        module.use_instruction_set(name)
 
 
 __all__ = [
     "KINDS",
     "SavedSequence",
     "accumulate",
-    "adam_step",
     "add",
     "available_instruction_sets",
     "backward",
+    "cross_entropy",
+    "cross_entropy_backward",
     "digamma",
     "divide",
     "erf",
@@ -71,18 +84,28 @@ __all__ = [
     "linear",
     "linear_input",
     "linear_weight",
+    "log_softmax",
+    "log_softmax_backward",
     "matmul",
     "multiply",
     "negative",
+    "nll",
+    "nll_backward",
     "relu",
     "relu_backward",
+    "scale",
     "scaled_difference",
     "set_num_threads",
-    "sgd_step",
     "sigmoid",
     "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "spread_rows",
     "squared_error",
+    "squares",
+    "step",
     "subtract",
+    "take_rows",
     "tanh",
     "tanh_backward",
     "trigamma",

@@ -1,9 +1,9 @@
-"""Matrix products of a linear layer, the squared error, and steps of optimisers, on the CPU.
+"""Matrix products of a linear layer, and the squared error, on the CPU.
 
 A training step of a small model is a dozen of these on arrays of a few numbers, so what counts is the way in: each is
 one call that checks its operands and runs one C function. The frequent case (NumPy arrays of float32 or float64, of one
-type, contiguous) is computed here; for anything else, arrays of other libraries included, a function says None (or
-False) and its caller in `ops` uses NumPy's functions, which dispatch by the arrays themselves.
+type, contiguous) is computed here; for anything else, arrays of other libraries included, a function says None and its
+caller in `ops` uses NumPy's functions, which dispatch by the arrays themselves.
 
 Matrix products are those of the recurrent kernels: at the sizes of layers they beat NumPy's BLAS, which spends longer
 on the way in.
@@ -30,9 +30,6 @@ cdef extern from *:
     ctypedef struct mg_dense:
         double (*squared_error)(const void *, const void *, long) noexcept nogil
         void (*scaled_difference)(void *, const void *, const void *, double, long) noexcept nogil
-        void (*sgd_step)(void *, void *, void *, double, double, double, int, double, long) noexcept nogil
-        void (*adam_step)(void *, const void *, void *, void *, double, double, double, double, double,
-                          long) noexcept nogil
 
     ctypedef struct mg_dense_pair:
         mg_dense of[2]
@@ -56,10 +53,6 @@ def use_instruction_set(str name):
 
 
 use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
-
-
-cdef inline bint writeable(object value, int type) noexcept:
-    return type_of(value) == type and cnp.PyArray_ISWRITEABLE(<array>value)
 
 
 cdef object with_rows_of(array out, array x, long width):
@@ -177,39 +170,3 @@ def scaled_difference(a, b, g, double factor):
     table.of[type].scaled_difference(cnp.PyArray_DATA(out), cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b),
                                      factor, cnp.PyArray_SIZE(<array>a))
     return out
-
-
-def sgd_step(p, g, buffer, double lr, double momentum=0, double dampening=0, bint nesterov=False,
-             double weight_decay=0):
-    """One step of stochastic gradient descent in place; False, and nothing done, if this is not the frequent case."""
-    cdef int type = type_of(p)
-    cdef void *kept = NULL
-    if type < 0 or not writeable(p, type) or not writeable(g, type) or not same_shape(<array>p, <array>g):
-        return False
-    if buffer is not None:
-        if not writeable(buffer, type) or not same_shape(<array>p, <array>buffer):
-            return False
-        kept = cnp.PyArray_DATA(<array>buffer)
-    cdef void *to = cnp.PyArray_DATA(<array>p)
-    cdef void *slope = cnp.PyArray_DATA(<array>g)
-    cdef long n = cnp.PyArray_SIZE(<array>p)
-    with nogil:
-        table.of[type].sgd_step(to, slope, kept, lr, momentum, dampening, nesterov, weight_decay, n)
-    return True
-
-
-def adam_step(p, g, m, v, double rate, double beta1, double beta2, double eps, double weight_decay):
-    """One step of Adam in place, `rate` with the bias correction in it; False if this is not the frequent case."""
-    cdef int type = type_of(p)
-    if type < 0 or not writeable(p, type) or type_of(g) != type or not writeable(m, type) or not writeable(v, type):
-        return False
-    if not (same_shape(<array>p, <array>g) and same_shape(<array>p, <array>m) and same_shape(<array>p, <array>v)):
-        return False
-    cdef void *to = cnp.PyArray_DATA(<array>p)
-    cdef const void *slope = cnp.PyArray_DATA(<array>g)
-    cdef void *first = cnp.PyArray_DATA(<array>m)
-    cdef void *second = cnp.PyArray_DATA(<array>v)
-    cdef long n = cnp.PyArray_SIZE(<array>p)
-    with nogil:
-        table.of[type].adam_step(to, slope, first, second, rate, beta1, beta2, eps, weight_decay, n)
-    return True

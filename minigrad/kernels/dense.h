@@ -1,16 +1,12 @@
-/* What the dense kernels offer to the module that calls them: losses and steps of optimisers, one pass over memory. */
+/* What the dense kernels offer to the module that calls them: the squared error, one pass over memory. */
 #ifndef MG_DENSE_H
 #define MG_DENSE_H
 #include "dispatch.h"
 
-/* Index 0 is float, 1 is double. All arrays are contiguous and have n elements; `buffer` may be NULL. */
+/* Index 0 is float, 1 is double. All arrays are contiguous and have n elements. */
 typedef struct {
     double (*squared_error)(const void *a, const void *b, long n);
     void (*scaled_difference)(void *out, const void *a, const void *b, double factor, long n);
-    void (*sgd_step)(void *p, void *g, void *buffer, double lr, double momentum, double dampening, int nesterov,
-                     double weight_decay, long n);
-    void (*adam_step)(void *p, const void *g, void *m, void *v, double rate, double beta1, double beta2, double eps,
-                      double weight_decay, long n);
 } mg_dense;
 
 typedef struct {

@@ -201,13 +201,18 @@ row(
 # ---------------------------------------------------------------- classification
 
 
-def _class_shares(where, weight, ignore_index, classes, kind):
+# The frequent case of each function is a kernel. NumPy's functions do the others, and say which target is no class.
+
+
+def _class_shares(name, where, weight, ignore_index, classes, kind):
     """For flat targets: a class that exists for each, its weight (0 where ignored), and the sum of the weights."""
-    if ignore_index is not None and np.any(ignored := where == ignore_index):
-        where = np.where(ignored, 0, where)
-        part = np.where(ignored, 0, np.ones_like(kind, shape=where.shape) if weight is None else weight[where])
-    else:
-        part = np.ones_like(kind, shape=where.shape) if weight is None else weight[where]
+    counted = None if ignore_index is None else where != ignore_index
+    if counted is not None:
+        where = np.where(counted, where, 0)
+    check_bounds(f"{name}: target", where, classes, f"{classes} classes")
+    part = np.ones_like(kind, shape=where.shape) if weight is None else weight[where]
+    if counted is not None:
+        part = np.where(counted, part, 0)
     return where, part, part.sum()
 
 
@@ -226,30 +231,40 @@ def _each(where):
     return np.arange(where.size, like=where)
 
 
-def _summed(losses, part_sum, size_average, reduce, size):
+def _summed(losses, part_sum, size_average, reduce):
     if not reduce:
-        return losses.reshape(size)
+        return losses
     whole = losses.sum()
     return (whole / part_sum if size_average and part_sum != 0 else whole).reshape(1)
 
 
 def _slopes(g, part, part_sum, size_average, reduce):
     """Gradient of each target's loss, times its weight."""
-    return g.reshape(-1) * (part / part_sum if reduce and size_average and part_sum != 0 else part)
+    return g * (part / part_sum if reduce and size_average and part_sum != 0 else part)
+
+
+def _nll_forward(x, target, weight, size_average, ignore_index, reduce):
+    flat, where = _flat_classes(x), target.reshape(-1)
+    out = kernels.nll(flat, where, weight, ignore_index, size_average, reduce)
+    if out is None:
+        out = _slow_nll(flat, where, weight, size_average, ignore_index, reduce)
+    return out if reduce else out.reshape(target.shape)
 
 
 @quiet
-def _nll_forward(x, target, weight, size_average, ignore_index, reduce):
-    flat = _flat_classes(x)
-    where, part, part_sum = _class_shares(target.reshape(-1), weight, ignore_index, flat.shape[1], flat)
+def _slow_nll(flat, where, weight, size_average, ignore_index, reduce):
+    where, part, part_sum = _class_shares("nll_loss", where, weight, ignore_index, flat.shape[1], flat)
     losses = np.where(part != 0, -flat[_each(where), where] * part, 0)
-    return _summed(losses, part_sum, size_average, reduce, target.shape)
+    return _summed(losses, part_sum, size_average, reduce)
 
 
 def _nll_spread(g, target, weight, size_average, ignore_index, reduce, size):
-    flat = np.zeros_like(g, shape=(target.size, size[1]))
-    where, part, part_sum = _class_shares(target.reshape(-1), weight, ignore_index, size[1], flat)
-    flat[_each(where), where] = -_slopes(g, part, part_sum, size_average, reduce)
+    g, where = g.reshape(-1), target.reshape(-1)
+    flat = kernels.nll_backward(g, where, weight, ignore_index, size_average and reduce, size[1])
+    if flat is None:
+        flat = np.zeros_like(g, shape=(where.size, size[1]))
+        where, part, part_sum = _class_shares("nll_loss", where, weight, ignore_index, size[1], flat)
+        flat[_each(where), where] = -_slopes(g, part, part_sum, size_average, reduce)
     return _classes_back(flat, size)
 
 
@@ -266,27 +281,36 @@ nll_spread = Operation(
 )  # fmt: skip
 
 
-@quiet
 def _cross_entropy_forward(x, target, weight, size_average, ignore_index, reduce):
-    """The loss, and for the way back exp(x - max), its sum, the classes, their weights and the weights' sum."""
-    flat = _flat_classes(x)
-    where, part, part_sum = _class_shares(target.reshape(-1), weight, ignore_index, flat.shape[1], flat)
-    shifted = flat - flat.max(axis=1, keepdims=True)
-    picked = shifted[_each(where), where]
-    powers = np.exp(shifted, out=shifted)
-    sums = powers.sum(axis=1)
-    losses = np.where(part != 0, (np.log(sums) - picked) * part, 0)
-    return _summed(losses, part_sum, size_average, reduce, target.shape), (powers, sums, where, part, part_sum)
+    """The loss; and for the way back the rows of scores, each row's max and sum of exp(x - max), and the targets."""
+    flat, where = _flat_classes(x), target.reshape(-1)
+    found = kernels.cross_entropy(flat, where, weight, ignore_index, size_average, reduce)
+    if found is None:
+        found = _slow_cross_entropy(flat, where, weight, size_average, ignore_index, reduce)
+    out, kept = found
+    return (out if reduce else out.reshape(target.shape)), (flat, kept, where)
+
+
+@quiet
+def _slow_cross_entropy(flat, where, weight, size_average, ignore_index, reduce):
+    where, part, part_sum = _class_shares("cross_entropy", where, weight, ignore_index, flat.shape[1], flat)
+    most = flat.max(axis=1)
+    sums = np.exp(flat - most[:, None]).sum(axis=1)
+    losses = np.where(part != 0, (np.log(sums) - (flat[_each(where), where] - most)) * part, 0)
+    return _summed(losses, part_sum, size_average, reduce), np.stack([most, sums], axis=1)
 
 
 def _cross_entropy_backward(g, x, target, weight, size_average, ignore_index, reduce, workspace, x_size):
     """(softmax(x) - one_hot(target)) times each target's gradient. (The names before workspace are for the
     reference.)"""
-    powers, sums, where, part, part_sum = workspace
-    slopes = _slopes(g, part, part_sum, size_average, reduce)
-    flat = powers * (slopes / sums)[:, None]
-    flat[_each(where), where] -= slopes
-    return _classes_back(flat, x_size), None
+    (flat, kept, where), g = workspace, g.reshape(-1)
+    out = kernels.cross_entropy_backward(g, flat, kept, where, weight, ignore_index, size_average and reduce)
+    if out is None:
+        where, part, part_sum = _class_shares("cross_entropy", where, weight, ignore_index, flat.shape[1], flat)
+        slopes = _slopes(g, part, part_sum, size_average, reduce)
+        out = np.exp(flat - kept[:, :1]) * (slopes / kept[:, 1])[:, None]
+        out[_each(where), where] -= slopes
+    return _classes_back(out, x_size), None
 
 
 fused_cross_entropy = Operation(
@@ -307,8 +331,6 @@ def _classified(operation, input, target, weight, size_average, ignore_index, re
         raise RuntimeError(
             f"{name}: for an input of size {size}, target must have size {wanted}, got {tuple(where.shape)}{hint}"
         )
-    kept = where if ignore_index is None else arrays.run(lambda where: where[where != ignore_index], where)
-    check_bounds(f"{name}: target", kept, size[1], f"{size[1]} classes")
     weight = constant_weight(name, weight, input)
     if weight is not None and weight.shape != size[1:2]:
         raise RuntimeError(f"{name}: weight must have one element a class, size {size[1:2]}, got {tuple(weight.shape)}")

@@ -8,10 +8,11 @@ import math
 
 import numpy as np
 
+from minigrad import kernels
 from minigrad._core import Operation, like
 from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import abs, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
-from minigrad.ops.indexing import check_bounds, check_index, raw, rows
+from minigrad.ops.indexing import add_at, check_bounds, check_index, raw, rows
 from minigrad.ops.reduction import along, total
 from minigrad.ops.shape import index, reshape, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
@@ -26,22 +27,60 @@ def _activation(name, forward, rule, parameters=""):
 # ---------------------------------------------------------------- softmax
 
 
+# Along the last dimension of arrays on the CPU these are kernels. The formulas in NumPy's functions do the rest.
+
+
 def _softmax(x, dim):
+    out = kernels.softmax(x, dim)
+    return _slow_softmax(x, dim) if out is None else out
+
+
+@quiet
+def _slow_softmax(x, dim):
     out = np.exp(x - x.max(axis=dim, keepdims=True))
     out /= out.sum(axis=dim, keepdims=True)
     return out
 
 
 def _log_softmax(x, dim):
+    out = kernels.log_softmax(x, dim)
+    return _slow_log_softmax(x, dim) if out is None else out
+
+
+@quiet
+def _slow_log_softmax(x, dim):
     out = x - x.max(axis=dim, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=dim, keepdims=True))
     return out
 
 
-_softmax_op = _activation("softmax", _softmax, lambda g, out, dim: out * (g - total(g * out, dim, True)), "dim")
-_log_softmax_op = _activation(
-    "log_softmax", _log_softmax, lambda g, out, dim: g - exp(out) * total(g, dim, True), "dim"
+def _softmax_slope(g, out, dim):
+    found = kernels.softmax_backward(g, out, dim)
+    return out * (g - (g * out).sum(axis=dim, keepdims=True)) if found is None else found
+
+
+def _log_softmax_slope(g, out, dim):
+    found = kernels.log_softmax_backward(g, out, dim)
+    return g - np.exp(out) * g.sum(axis=dim, keepdims=True) if found is None else found
+
+
+_softmax_op = Operation(
+    "softmax", _softmax, "x", "dim", derivatives={"x": lambda g, out, dim: _softmax_slope_op(g, out, dim)}
 )
+_log_softmax_op = Operation(
+    "log_softmax", _log_softmax, "x", "dim", derivatives={"x": lambda g, out, dim: _log_softmax_slope_op(g, out, dim)}
+)
+# How they pass a gradient x back; y is their result. The first is linear in x, and its own transpose.
+_softmax_slope_op = Operation(
+    "softmax_slope", _softmax_slope, "x y", "dim",
+    derivatives={"x": lambda g, y, dim: _softmax_slope_op(g, y, dim),
+                 "y": lambda g, x, y, dim: g * (x - total(x * y, dim, True)) - x * total(g * y, dim, True)},
+)  # fmt: skip
+_log_softmax_slope_op = Operation(
+    "log_softmax_slope", _log_softmax_slope, "x y", "dim",
+    derivatives={"x": lambda g, y, dim: g - total(g * exp(y), dim, True),
+                 "y": lambda g, x, y, dim: -g * exp(y) * total(x, dim, True)},
+)  # fmt: skip
 
 
 def softmax(input, dim):
@@ -301,12 +340,29 @@ def _shares(where, padding_idx, by_frequency, count, kind):
 
 def _embedding_rule(g, indices, padding_idx, by_frequency, weight_size):
     part = _shares(raw(indices), padding_idx, by_frequency, weight_size[0], raw(g))
-    return rows.spread(g if part is None else g * like(g, part), indices, 0, weight_size)
+    return _spread(g if part is None else g * like(g, part), indices, weight_size)
+
+
+def _look_up(weight, indices, padding_idx, by_frequency):
+    out = kernels.take_rows(weight, indices)
+    if out is None:
+        check_bounds("embedding", indices, weight.shape[0], f"a table of {weight.shape[0]} rows")
+        out = np.take(weight, indices, axis=0)
+    return out
+
+
+def _spread_rows(x, indices, size):
+    out = kernels.spread_rows(x, indices, size[0])
+    return add_at(np.zeros_like(x, shape=size), indices, x) if out is None else out
 
 
 _embedding = Operation(
-    "embedding", lambda weight, indices, padding_idx, by_frequency: np.take(weight, indices, axis=0),
-    "weight indices", "padding_idx by_frequency", indices="indices", derivatives={"weight": _embedding_rule},
+    "embedding", _look_up, "weight indices", "padding_idx by_frequency", indices="indices",
+    derivatives={"weight": _embedding_rule},
+)  # fmt: skip
+_spread = Operation(    # a gradient of looked-up rows, added up in a table
+    "embedding_spread", _spread_rows, "x indices", "size", indices="indices",
+    derivatives={"x": lambda g, indices: _embedding(g, indices, None, False)},
 )  # fmt: skip
 
 
@@ -317,10 +373,10 @@ def embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False):
     over the places where it was looked up. padding_idx: this row gets no gradient. scale_grad_by_freq: divide a row's
     gradient by how often it was looked up.
     """
-    size, where = size_of(weight), raw(check_index("embedding", indices, "indices"))
+    size = size_of(weight)
+    check_index("embedding", indices, "indices")
     if len(size) != 2:
         raise RuntimeError(f"embedding: weight must have 2 dimensions (rows, features), got size {size}")
-    check_bounds("embedding", where, size[0], f"a table of {size[0]} rows")
     if padding_idx is not None:
         if not -size[0] <= padding_idx < size[0]:
             raise RuntimeError(f"embedding: padding_idx must be from {-size[0]} to {size[0] - 1}, got {padding_idx}")

@@ -1,15 +1,19 @@
-"""How an optimiser's step changes arrays: one function an algorithm, everything in place.
+"""How an optimiser's step changes arrays: one formula an algorithm, everything in place.
 
-Arrays in, nothing out: the parameter and the optimiser's state change where they are. The functions know neither
-Variables nor groups; `minigrad.optim` calls them once a parameter, by position. When training diverges, infinities and
-nans are values, without NumPy's warnings, as in the era. The formulas use operators and NumPy's functions, which hand
-CuPy arrays to CuPy, and the numbers among their arguments are Python floats, so that a float32 array stays float32.
+A formula takes arrays and numbers and returns nothing: the parameter and the optimiser's state change where they are.
+It is written in operators and NumPy's functions, which hand CuPy arrays to CuPy; its numbers are Python floats, so that
+a float32 array stays float32. When training diverges, infinities and nans are values, without NumPy's warnings, as in
+the era.
 
-A large array is worked through in blocks that fit the processor's cache: the passes of a formula then read main memory
-once instead of once each, and a temporary is never larger than a block.
+`minigrad.optim` calls the steps made of the formulas (`adam_step` of `adam`, and so on) once a group of parameters:
+
+    adam_step([(p, g, m, v, rate), ...], beta1, beta2, eps, weight_decay)
+
+a tuple for each parameter, of its arrays and the numbers that are its own; then the numbers that all share. Contiguous
+arrays on the CPU are stepped by the compiled kernel called like the formula, in one pass over memory. The formula does
+all others, and is what the kernel is tested against.
 """
 
-import functools
 import math
 
 import numpy as np
@@ -17,46 +21,29 @@ import numpy as np
 from minigrad import kernels
 from minigrad.ops import arrays
 
-# Elements of a block: five float32 arrays (Adam's) fill a third of a megabyte, and second-level caches are larger.
-_BLOCK = 16384
+
+def _steps(formula):
+    """The step made of a formula: formula(*row, *numbers) for each row, by the kernel where it takes the arrays."""
+    name = formula.__name__
+
+    def step(rows, *numbers):
+        left = kernels.step(name, rows, *numbers)
+        if left:
+            with np.errstate(all="ignore"):
+                for row in left:
+                    arrays.run(formula, *row, *numbers)
+
+    step.__name__ = step.__qualname__ = f"{name}_step"
+    step.__doc__ = f"{name}(*row, *numbers) for each of `rows`, in place."
+    return step
 
 
-def _in_blocks(count, kernel=None):
-    """Run a step, whose first `count` arguments are arrays (or None), on blocks of them where that pays.
-
-    kernel: the step compiled, for the arrays that it takes (it returns False for others).
-    """
-
-    def decorate(step):
-        quiet = np.errstate(all="ignore")(step)
-
-        @functools.wraps(step)
-        def stepped(*args):
-            if kernel is not None and kernel(*args):
-                return
-            operands, numbers = args[:count], args[count:]
-            if args[0].size <= _BLOCK or not all(
-                a is None or (isinstance(a, np.ndarray) and a.flags.c_contiguous) for a in operands
-            ):
-                arrays.run(quiet, *args)
-                return
-            flat = [None if a is None else a.reshape(-1) for a in operands]
-            for start in range(0, args[0].size, _BLOCK):
-                quiet(*[None if a is None else a[start : start + _BLOCK] for a in flat], *numbers)
-
-        return stepped
-
-    return decorate
-
-
-@_in_blocks(2)
 def add_scaled(x, y, factor):
     """x <- x + factor * y."""
     x += y * factor
 
 
-@_in_blocks(3, kernels.sgd_step)
-def sgd_step(p, g, buffer, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0):
+def sgd(p, g, buffer, dampening, lr, momentum, nesterov, weight_decay):
     """Stochastic gradient descent, with momentum if there is a `buffer`.
 
         g      <- g + weight_decay * p                          (in place: the gradient itself changes)
@@ -80,26 +67,16 @@ def sgd_step(p, g, buffer, lr, momentum=0.0, dampening=0.0, nesterov=False, weig
     p -= g * lr
 
 
-def _adam_rate(step, lr, beta1, beta2):
-    """The learning rate with the correction of both means' bias in it."""
-    return lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
-
-
-def _adam_kernel(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
-    return kernels.adam_step(p, g, m, v, _adam_rate(step, lr, beta1, beta2), beta1, beta2, eps, weight_decay)
-
-
-@_in_blocks(4, _adam_kernel)
-def adam_step(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
+def adam(p, g, m, v, rate, beta1, beta2, eps, weight_decay):
     """Adam: steps scaled by running means of the gradient and of its square.
 
         g <- g + weight_decay * p
         m <- beta1 * m + (1 - beta1) * g
         v <- beta2 * v + (1 - beta2) * g^2
-        p <- p - lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps)
+        p <- p - rate * m / (sqrt(v) + eps),   rate = `adam_rate`(t, lr, beta1, beta2)
 
-    t = `step`, counted from 1. eps is added before the correction of the bias, as the efficient form at the end of
-    section 2 of Kingma and Ba (2015) has it; today's PyTorch adds it after.
+    eps is added before the correction of the bias, as the efficient form at the end of section 2 of Kingma and Ba
+    (2015) has it; today's PyTorch adds it after.
     """
     if weight_decay:
         g = g + p * weight_decay
@@ -113,19 +90,23 @@ def adam_step(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay=0.0):
     np.sqrt(v, out=t)
     t += eps
     np.divide(m, t, out=t)
-    t *= _adam_rate(step, lr, beta1, beta2)
+    t *= rate
     p -= t
 
 
-@_in_blocks(3)
-def adagrad_step(p, g, total, step, lr, lr_decay=0.0, weight_decay=0.0):
+def adam_rate(step, lr, beta1, beta2):
+    """lr * sqrt(1 - beta2^t) / (1 - beta1^t): both means' bias corrected. t = `step`, counted from 1."""
+    return lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+
+
+def adagrad(p, g, total, rate, weight_decay):
     """Adagrad: steps divided by the root of the sum of all squared gradients.
 
         g     <- g + weight_decay * p
         total <- total + g^2
-        p     <- p - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(total) + 1e-10)
+        p     <- p - rate * g / (sqrt(total) + 1e-10),   rate = lr / (1 + (t - 1) * lr_decay) at step t = 1, 2, ...
 
-    t = `step`, counted from 1. Duchi, Hazan, Singer (2011).
+    Duchi, Hazan, Singer (2011).
     """
     if weight_decay:
         g = g + p * weight_decay
@@ -134,12 +115,11 @@ def adagrad_step(p, g, total, step, lr, lr_decay=0.0, weight_decay=0.0):
     np.sqrt(total, out=t)
     t += 1e-10
     np.divide(g, t, out=t)
-    t *= lr / (1 + (step - 1) * lr_decay)
+    t *= rate
     p -= t
 
 
-@_in_blocks(4)
-def adadelta_step(p, g, square, change, lr, rho, eps, weight_decay=0.0):
+def adadelta(p, g, square, change, lr, rho, eps, weight_decay):
     """Adadelta: steps in the unit of the parameter, from running means of squared gradients and squared steps.
 
         g      <- g + weight_decay * p
@@ -170,16 +150,15 @@ def adadelta_step(p, g, square, change, lr, rho, eps, weight_decay=0.0):
     p -= d
 
 
-@_in_blocks(4)
-def adamax_step(p, g, m, u, step, lr, beta1, beta2, eps, weight_decay=0.0):
+def adamax(p, g, m, u, rate, beta1, beta2, eps, weight_decay):
     """Adamax: Adam with the largest recent gradient in place of the root of the mean square.
 
         g <- g + weight_decay * p
         m <- beta1 * m + (1 - beta1) * g
         u <- max(beta2 * u, |g| + eps)
-        p <- p - lr / (1 - beta1^t) * m / u
+        p <- p - rate * m / u,   rate = lr / (1 - beta1^t) at step t = 1, 2, ...
 
-    t = `step`, counted from 1. Kingma and Ba (2015), section 7.1.
+    Kingma and Ba (2015), section 7.1.
     """
     if weight_decay:
         g = g + p * weight_decay
@@ -191,12 +170,11 @@ def adamax_step(p, g, m, u, step, lr, beta1, beta2, eps, weight_decay=0.0):
     u *= beta2
     np.maximum(u, t, out=u)
     np.divide(m, u, out=t)
-    t *= lr / (1 - beta1**step)
+    t *= rate
     p -= t
 
 
-@_in_blocks(5)
-def rmsprop_step(p, g, square, mean, buffer, lr, alpha, eps, momentum=0.0, weight_decay=0.0):
+def rmsprop(p, g, square, mean, buffer, lr, alpha, eps, momentum, weight_decay):
     """RMSprop; centred if there is a `mean`, with momentum if there is a `buffer`.
 
         g      <- g + weight_decay * p
@@ -235,8 +213,7 @@ def rmsprop_step(p, g, square, mean, buffer, lr, alpha, eps, momentum=0.0, weigh
     p -= t
 
 
-@_in_blocks(3)
-def asgd_step(p, g, average, eta, mu, lambd, weight_decay=0.0):
+def asgd(p, g, average, eta, mu, lambd, weight_decay):
     """Averaged stochastic gradient descent.
 
         g       <- g + weight_decay * p
@@ -257,8 +234,7 @@ def asgd_step(p, g, average, eta, mu, lambd, weight_decay=0.0):
         average += t
 
 
-@_in_blocks(4)
-def rprop_step(p, g, previous, size, shrink, grow, smallest, largest):
+def rprop(p, g, previous, size, shrink, grow, smallest, largest):
     """Resilient backpropagation: only the signs of the gradient count.
 
         size     <- size * (grow where g * previous > 0, shrink where < 0), within [smallest, largest]
@@ -280,3 +256,40 @@ def rprop_step(p, g, previous, size, shrink, grow, smallest, largest):
     np.sign(previous, out=t)
     t *= size
     p -= t
+
+
+sgd_step = _steps(sgd)
+adam_step = _steps(adam)
+adamax_step = _steps(adamax)
+adagrad_step = _steps(adagrad)
+adadelta_step = _steps(adadelta)
+rmsprop_step = _steps(rmsprop)
+asgd_step = _steps(asgd)
+rprop_step = _steps(rprop)
+add_scaled_step = _steps(add_scaled)
+
+
+# ---------------------------------------------------------------- norms of gradients
+
+
+def square_sum(tensors):
+    """The sum of the squares of all elements of some arrays. Exploding gradients, whose squares can overflow in single
+    precision, are summed in double precision."""
+    total = 0.0
+    for x in tensors:
+        found = kernels.squares(x)
+        total += arrays.run(_squares, x) if found is None else found
+    return total
+
+
+def _squares(x):
+    flat = x.reshape(-1).astype(np.float64)
+    return float(flat @ flat)
+
+
+def scale(tensors, factor):
+    """x <- factor * x for each of some arrays."""
+    for x in tensors:
+        if not kernels.scale(x, factor):
+            with arrays.near(x):
+                x *= factor

@@ -15,7 +15,7 @@ def _floats(group, *options):
 class Adam(Optimizer):
     """Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0).
 
-    The equation is that of `ops.update.adam_step`: eps is added before the correction of the bias, as PyTorch 0.3 did
+    The equation is that of `ops.update.adam`: eps is added before the correction of the bias, as PyTorch 0.3 did
     and today's does not. State: ``step``, ``exp_avg``, ``exp_avg_sq``.
 
     Raises ValueError if lr, eps or weight_decay is negative or a beta is outside [0, 1).
@@ -23,6 +23,7 @@ class Adam(Optimizer):
 
     _average = "exp_avg_sq"
     _update = staticmethod(update.adam_step)
+    _rate = staticmethod(update.adam_rate)
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
         name = type(self).__name__
@@ -35,25 +36,29 @@ class Adam(Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     def _step_group(self, group):
-        beta1, beta2 = group["betas"]
-        numbers = (float(group["lr"]), float(beta1), float(beta2), *_floats(group, "eps", "weight_decay"))
+        lr, (beta1, beta2), average = float(group["lr"]), map(float, group["betas"]), self._average
+        rows, rated = [], None
         for p, array, grad in self._gradients(group):
             state = self.state[p]
             if not state:
                 state["step"] = 0
-                state["exp_avg"], state[self._average] = zeros_like(array), zeros_like(array)
-            state["step"] += 1
-            self._update(array, grad, state["exp_avg"].array, state[self._average].array, state["step"], *numbers)
+                state["exp_avg"], state[average] = zeros_like(array), zeros_like(array)
+            state["step"] = step = state["step"] + 1
+            if step != rated:
+                rated, rate = step, self._rate(step, lr, beta1, beta2)
+            rows.append((array, grad, state["exp_avg"].array, state[average].array, rate))
+        self._update(rows, beta1, beta2, *_floats(group, "eps", "weight_decay"))
 
 
 class Adamax(Adam):
     """Adamax(params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0).
 
-    The equation is that of `ops.update.adamax_step`. State: ``step``, ``exp_avg``, ``exp_inf``.
+    The equation is that of `ops.update.adamax`. State: ``step``, ``exp_avg``, ``exp_inf``.
     """
 
     _average = "exp_inf"
     _update = staticmethod(update.adamax_step)
+    _rate = staticmethod(lambda step, lr, beta1, beta2: lr / (1 - beta1**step))
 
     def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
         super().__init__(params, lr, betas, eps, weight_decay)
@@ -62,7 +67,7 @@ class Adamax(Adam):
 class Adagrad(Optimizer):
     """Adagrad(params, lr=1e-2, lr_decay=0, weight_decay=0).
 
-    The equation is that of `ops.update.adagrad_step`. State, made at once: ``step``, ``sum``.
+    The equation is that of `ops.update.adagrad`. State, made at once: ``step``, ``sum``.
     """
 
     def __init__(self, params, lr=1e-2, lr_decay=0, weight_decay=0):
@@ -79,17 +84,19 @@ class Adagrad(Optimizer):
         """Nothing to do: state can be shared between threads as it is."""
 
     def _step_group(self, group):
-        numbers = _floats(group, "lr", "lr_decay", "weight_decay")
+        lr, lr_decay, weight_decay = _floats(group, "lr", "lr_decay", "weight_decay")
+        rows = []
         for p, array, grad in self._gradients(group):
             state = self.state[p]
-            state["step"] += 1
-            update.adagrad_step(array, grad, state["sum"].array, state["step"], *numbers)
+            state["step"] = step = state["step"] + 1
+            rows.append((array, grad, state["sum"].array, lr / (1 + (step - 1) * lr_decay)))
+        update.adagrad_step(rows, weight_decay)
 
 
 class Adadelta(Optimizer):
     """Adadelta(params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0).
 
-    The equation is that of `ops.update.adadelta_step`. State: ``step``, ``square_avg``, ``acc_delta``.
+    The equation is that of `ops.update.adadelta`. State: ``step``, ``square_avg``, ``acc_delta``.
     """
 
     def __init__(self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0):
@@ -100,19 +107,20 @@ class Adadelta(Optimizer):
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay})
 
     def _step_group(self, group):
-        numbers = _floats(group, "lr", "rho", "eps", "weight_decay")
+        rows = []
         for p, array, grad in self._gradients(group):
             state = self.state[p]
             if not state:
                 state.update(step=0, square_avg=zeros_like(array), acc_delta=zeros_like(array))
             state["step"] += 1
-            update.adadelta_step(array, grad, state["square_avg"].array, state["acc_delta"].array, *numbers)
+            rows.append((array, grad, state["square_avg"].array, state["acc_delta"].array))
+        update.adadelta_step(rows, *_floats(group, "lr", "rho", "eps", "weight_decay"))
 
 
 class RMSprop(Optimizer):
     """RMSprop(params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False).
 
-    The equation is that of `ops.update.rmsprop_step`. State: ``step``, ``square_avg``, and ``momentum_buffer`` with
+    The equation is that of `ops.update.rmsprop`. State: ``step``, ``square_avg``, and ``momentum_buffer`` with
     momentum, ``grad_avg`` if centered.
     """
 
@@ -134,7 +142,7 @@ class RMSprop(Optimizer):
         )
 
     def _step_group(self, group):
-        numbers = _floats(group, "lr", "alpha", "eps", "momentum", "weight_decay")
+        rows = []
         for p, array, grad in self._gradients(group):
             state = self.state[p]
             if not state:
@@ -149,4 +157,5 @@ class RMSprop(Optimizer):
                     state["grad_avg"] = zeros_like(array)
                 mean = state["grad_avg"].array
             state["step"] += 1
-            update.rmsprop_step(array, grad, state["square_avg"].array, mean, buffer, *numbers)
+            rows.append((array, grad, state["square_avg"].array, mean, buffer))
+        update.rmsprop_step(rows, *_floats(group, "lr", "alpha", "eps", "momentum", "weight_decay"))

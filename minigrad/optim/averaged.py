@@ -9,7 +9,7 @@ __all__ = ["ASGD", "Rprop"]
 class ASGD(Optimizer):
     """ASGD(params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0): averaged stochastic gradient descent.
 
-    The equation is that of `ops.update.asgd_step`, with after step t
+    The equation is that of `ops.update.asgd`, with after step t
 
         eta = lr / (1 + lambd * lr * t)^alpha,   mu = 1 / max(1, t - t0)
 
@@ -23,21 +23,22 @@ class ASGD(Optimizer):
 
     def _step_group(self, group):
         lr, lambd = float(group["lr"]), float(group["lambd"])
+        rows = []
         for p, array, grad in self._gradients(group):
             state = self.state[p]
             if not state:
                 state.update(step=0, eta=lr, mu=1, ax=zeros_like(array))
             state["step"] += 1
-            eta, mu = float(state["eta"]), float(state["mu"])
-            update.asgd_step(array, grad, state["ax"].array, eta, mu, lambd, float(group["weight_decay"]))
+            rows.append((array, grad, state["ax"].array, float(state["eta"]), float(state["mu"])))
             state["eta"] = lr / (1 + lambd * lr * state["step"]) ** group["alpha"]
             state["mu"] = 1 / max(1, state["step"] - group["t0"])
+        update.asgd_step(rows, lambd, float(group["weight_decay"]))
 
 
 class Rprop(Optimizer):
     """Rprop(params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50)): resilient backpropagation.
 
-    The equation is that of `ops.update.rprop_step`; every step size starts at lr. For whole-batch gradients: the signs
+    The equation is that of `ops.update.rprop`; every step size starts at lr. For whole-batch gradients: the signs
     of small batches contradict each other. State: ``step``, ``prev``, ``step_size``.
     """
 
@@ -48,13 +49,11 @@ class Rprop(Optimizer):
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes})
 
     def _step_group(self, group):
-        shrink, grow = group["etas"]
-        smallest, largest = group["step_sizes"]
+        rows = []
         for p, array, grad in self._gradients(group):
             state = self.state[p]
             if not state:
                 state.update(step=0, prev=zeros_like(array), step_size=zeros_like(array, group["lr"]))
             state["step"] += 1
-            update.rprop_step(
-                array, grad, state["prev"].array, state["step_size"].array, shrink, grow, smallest, largest
-            )
+            rows.append((array, grad, state["prev"].array, state["step_size"].array))
+        update.rprop_step(rows, *map(float, (*group["etas"], *group["step_sizes"])))

@@ -23,7 +23,8 @@ class LBFGS(Optimizer):
     It ends early when sum |g| <= tolerance_grad, d.g > -tolerance_change, sum |t d| <= tolerance_change, or the loss
     changes by less than tolerance_change.
 
-    State, kept under the first parameter: ``func_evals n_iter d t old_dirs old_stps H_diag prev_flat_grad prev_loss``.
+    State, kept under the first parameter: ``func_evals n_iter d t old_dirs old_stps ro H_diag prev_flat_grad
+    prev_loss``.
 
     Raises ValueError for more than one parameter group; RuntimeError at step if there is a line_search_fn (no line
     search exists).
@@ -66,11 +67,12 @@ class LBFGS(Optimizer):
         return np.concatenate(parts)
 
     def _move(self, t, direction):
-        start = 0
+        start, rows = 0, []
         for p in self._params:
             array = array_of(p)
-            update.add_scaled(array, direction[start : start + array.size].reshape(array.shape), t)
+            rows.append((array, direction[start : start + array.size].reshape(array.shape)))
             start += array.size
+        update.add_scaled_step(rows, t)
 
     def step(self, closure=None):
         """Iterate; returns the first loss, or its Number if the gradient is small enough already."""
@@ -105,7 +107,7 @@ class LBFGS(Optimizer):
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
             if state["n_iter"] == 1:
-                state.update(old_dirs=[], old_stps=[], H_diag=1)
+                state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
                 direction = -gradient
                 t = min(1.0, 1.0 / total) * lr
             else:
@@ -116,8 +118,7 @@ class LBFGS(Optimizer):
                 d=tensor_from_array(direction), t=t, prev_flat_grad=tensor_from_array(gradient), prev_loss=loss
             )
             slope = float(gradient @ direction)
-            with np.errstate(all="ignore"):
-                self._move(t, direction)
+            self._move(t, direction)
             if iteration == group["max_iter"]:
                 break
             previous, loss = loss, _number(closure())
@@ -138,30 +139,33 @@ class LBFGS(Optimizer):
     @staticmethod
     def _remember(state, gradient, room):
         """Append the last step and the change of the gradient it made, if the curvature along it is positive."""
+        if len(state.get("ro", ())) != len(state["old_dirs"]):  # a state that was saved without it
+            state["ro"] = [1.0 / float(y.array @ s.array) for s, y in zip(state["old_stps"], state["old_dirs"])]
         y = gradient - state["prev_flat_grad"].array
         s = state["d"].array * state["t"]
         curvature = float(y @ s)
         if curvature > 1e-10:
             if len(state["old_dirs"]) == room:
-                del state["old_dirs"][0], state["old_stps"][0]
+                del state["old_dirs"][0], state["old_stps"][0], state["ro"][0]
             state["old_dirs"].append(tensor_from_array(y))
             state["old_stps"].append(tensor_from_array(s))
+            state["ro"].append(1.0 / curvature)
             state["H_diag"] = curvature / float(y @ y)
 
 
 def _two_loops(state, gradient):
     """-H g from the remembered pairs (s, y)."""
     pairs = [(s.array, y.array) for s, y in zip(state["old_stps"], state["old_dirs"])]
-    rho = [1.0 / float(y @ s) for s, y in pairs]
+    rho = state["ro"]
     alpha = [0.0] * len(pairs)
     d = -gradient
     for i in reversed(range(len(pairs))):
         s, y = pairs[i]
         alpha[i] = float(s @ d) * rho[i]
-        d -= y * alpha[i]
+        update.add_scaled_step([(d, y)], -alpha[i])
     d *= state["H_diag"]
     for i, (s, y) in enumerate(pairs):
-        d += s * (alpha[i] - float(y @ d) * rho[i])
+        update.add_scaled_step([(d, s)], alpha[i] - float(y @ d) * rho[i])
     return d
 
 

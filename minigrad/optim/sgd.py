@@ -9,7 +9,7 @@ __all__ = ["SGD"]
 class SGD(Optimizer):
     """SGD(params, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False): stochastic gradient descent.
 
-    The equation is that of `ops.update.sgd_step`. Weight decay is added to the gradient in place; the first step with
+    The equation is that of `ops.update.sgd`. Weight decay is added to the gradient in place; the first step with
     momentum takes the gradient undampened. State: ``momentum_buffer``.
 
     Raises ValueError if lr is missing, a number is negative, or nesterov comes without momentum or with dampening.
@@ -35,7 +35,7 @@ class SGD(Optimizer):
 
     def _step_group(self, group):
         lr, momentum, decay = float(group["lr"]), float(group["momentum"]), float(group["weight_decay"])
-        buffer = None
+        rows, buffer = [], None
         for p, array, grad in self._gradients(group):
             dampening = float(group["dampening"])
             if momentum:
@@ -44,4 +44,5 @@ class SGD(Optimizer):
                     state["momentum_buffer"] = zeros_like(array)
                     dampening = 0.0
                 buffer = state["momentum_buffer"].array
-            update.sgd_step(array, grad, buffer, lr, momentum, dampening, group["nesterov"], decay)
+            rows.append((array, grad, buffer, dampening))
+        update.sgd_step(rows, lr, momentum, bool(group["nesterov"]), decay)

@@ -59,38 +59,6 @@ def test_squared_error(rng, dtype, n):
     close(kernels.scaled_difference(a, b, g, 0.3), apart * g * 0.3, dtype)
 
 
-@pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("n", [1, 17, 1000])
-@pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize(("momentum", "dampening", "nesterov"), [(0, 0, False), (0.9, 0.2, False), (0.9, 0, True)])
-def test_sgd_step(rng, dtype, n, decay, momentum, dampening, nesterov):
-    p, g, buffer = (rng.normal(size=n).astype(dtype) for _ in range(3))
-    P, G, B = (a.astype(np.float64) for a in (p, g, buffer))
-    G = G + decay * P
-    if momentum:
-        B = momentum * B + (1 - dampening) * G
-    step = G if not momentum else G + momentum * B if nesterov else B
-    assert kernels.sgd_step(p, g, buffer if momentum else None, 0.05, momentum, dampening, nesterov, decay)
-    close(p, P - 0.05 * step, dtype)
-    close(g, G, dtype)
-    close(buffer, B, dtype)
-
-
-@pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_adam_step(rng, dtype, decay):
-    p, g, m = (rng.normal(size=100).astype(dtype) for _ in range(3))
-    v = rng.uniform(0.1, 1, 100).astype(dtype)
-    P, G, M, V = (a.astype(np.float64) for a in (p, g, m, v))
-    D = G + decay * P
-    M, V = 0.9 * M + 0.1 * D, 0.99 * V + 0.01 * D * D
-    assert kernels.adam_step(p, g, m, v, 0.05, 0.9, 0.99, 1e-8, decay)
-    close(p, P - 0.05 * M / (np.sqrt(V) + 1e-8), dtype)
-    close(m, M, dtype)
-    close(v, V, dtype)
-    assert np.array_equal(g, G.astype(dtype)), "Adam leaves the gradient alone"
-
-
 def test_other_operands_are_declined():
     f, d, i = np.ones((2, 3), np.float32), np.ones((2, 3)), np.ones((2, 3), np.int64)
     cut = np.ones((2, 6), np.float32)[:, ::2]
@@ -99,15 +67,10 @@ def test_other_operands_are_declined():
         assert kernels.linear_input(a, b) is None
         assert kernels.squared_error(a, b, True) is None
         assert kernels.scaled_difference(a, b, f[:1, 0].copy(), 1.0) is None
-        assert kernels.sgd_step(a, b, None, 0.1, 0, 0, False, 0) is False
     assert kernels.matmul(cut, np.ones((3, 2), np.float32)) is None
     assert kernels.matmul(f, f) is None
     assert kernels.linear(f, np.ones((4, 2), np.float32)) is None
     assert kernels.linear(f, np.ones((4, 3), np.float32), np.ones(5, np.float32)) is None
-    fixed = f.copy()
-    fixed.flags.writeable = False
-    assert kernels.sgd_step(fixed, f, None, 0.1, 0, 0, False, 0) is False
-    assert fixed.sum() == 6
 
 
 def test_infinities_and_nans_pass():

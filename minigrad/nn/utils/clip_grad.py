@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from minigrad._core import Variable, array_of
-from minigrad.ops import arrays
+from minigrad.ops import arrays, update
 
 __all__ = ["clip_grad_norm"]
 
@@ -33,24 +33,11 @@ def clip_grad_norm(parameters, max_norm, norm_type=2):
     if p == math.inf:
         total = max((arrays.run(lambda g: float(np.abs(g).max()), g) for g in grads), default=0.0)
     elif p == 2:
-        total = math.sqrt(sum(arrays.run(_squares, g) for g in grads))
+        total = math.sqrt(update.square_sum(grads))
     else:
         powers = [arrays.run(lambda g: float((np.abs(g).astype(np.float64) ** p).sum()), g) for g in grads]
         total = sum(powers) ** (1.0 / p)
     factor = max_norm / (total + 1e-6)
     if factor < 1:
-        for g in grads:
-            with arrays.near(g):
-                g *= factor
+        update.scale(grads, factor)
     return total
-
-
-def _squares(g):
-    """Sum of squares. Exploding gradients, the very ones to be clipped, can overflow in single precision."""
-    flat = g.reshape(-1)
-    with np.errstate(over="ignore"):
-        total = float(flat @ flat)
-    if math.isfinite(total):
-        return total
-    flat = flat.astype(np.float64)
-    return float(flat @ flat)
