@@ -212,7 +212,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
             grads = buffer.first
         else:
             grads = (buffer.first, *(buffer.others or (None,) * (node.outputs - 1)))
-        result = step_watched(node, grads, mask, create_graph) if watched else node.step(grads, mask, create_graph)
+        result = step_watched(node, grads, mask, create_graph) if rarely(watched) else node.step(grads, mask, create_graph)
         if node._post_hooks is not None:
             result = run_post_hooks(node, result, grads, create_graph)
         if not retain:
@@ -250,7 +250,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
         elif accumulate:
             if v._hooks:
                 buffer.first, buffer.first_owned = run_hooks(v._hooks, buffer.first, create_graph), False
-            if watched:
+            if rarely(watched):
                 accumulate_watched(v, buffer, create_graph)
             else:
                 accumulate_leaf(v, buffer, create_graph)
