@@ -212,7 +212,10 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
             grads = buffer.first
         else:
             grads = (buffer.first, *(buffer.others or (None,) * (node.outputs - 1)))
-        result = step_watched(node, grads, mask, create_graph) if rarely(watched) else node.step(grads, mask, create_graph)
+        if rarely(watched):
+            result = step_watched(node, grads, mask, create_graph)
+        else:
+            result = node.step(grads, mask, create_graph)
         if node._post_hooks is not None:
             result = run_post_hooks(node, result, grads, create_graph)
         if not retain:
