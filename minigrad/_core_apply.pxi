@@ -190,7 +190,6 @@ cdef object there(object array, function):
 
 cdef object apply(Operation operation, tuple args):
     """Run `operation` at the level of its arguments; record a node if they are Variables and any requires grad."""
-    global admitted
     cdef Py_ssize_t n = PyTuple_GET_SIZE(args), count, i
     cdef int level = 0, first_number = -1, number
     cdef bint is_volatile = False, floating_number = False, on_gpu = False
@@ -198,10 +197,9 @@ cdef object apply(Operation operation, tuple args):
     cdef object a, array, first = None, forward, result, workspace = None
     cdef tuple arrays, outs
     cdef Variable v
-    if watched:
-        if not admitted:
+    if rarely(watched):
+        if not admit():
             return apply_watched(operation, args)
-        admitted = False
     count = n - PyTuple_GET_SIZE(operation.parameters)
     if count < 0 or not operation.variadic and count != PyTuple_GET_SIZE(operation.arguments):
         raise TypeError(f"{operation.name} takes ({', '.join(operation.arguments + operation.parameters)}), got {n} "
@@ -216,7 +214,6 @@ cdef object apply(Operation operation, tuple args):
             floating_number = True
         elif not (a is None or type(a) is int or type(a) is bool):
             if isinstance(a, np.generic):
-                admitted = watched
                 return apply(operation, args[:i] + (a.item(),) + args[i + 1:])
             level |= 1
     if level <= 1:

@@ -225,7 +225,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
             grads = buffer.first
         else:
             grads = (buffer.first, *(buffer.others or (None,) * (node.outputs - 1)))
-        if watched:
+        if rarely(watched):
             result = step_watched(node, grads, mask, create_graph)
         else:
             result = step_there(node, grads, mask, create_graph)
@@ -266,7 +266,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
         elif accumulate:
             if v._hooks:
                 buffer.first, buffer.first_owned = run_hooks(v._hooks, buffer.first, create_graph), False
-            if watched:
+            if rarely(watched):
                 accumulate_watched(v, buffer, create_graph)
             else:
                 accumulate_leaf(v, buffer, create_graph)

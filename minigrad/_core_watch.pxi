@@ -5,6 +5,16 @@
 from threading import get_ident
 from time import perf_counter_ns
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define MG_RARELY(x) __builtin_expect(!!(x), 0)
+    #else
+    #define MG_RARELY(x) (x)
+    #endif
+    """
+    bint rarely "MG_RARELY" (bint)
+
 cdef bint watched = False        # whether any of the following is there
 cdef list profiled = None        # where the open profile collects (name, start, end, thread), in nanoseconds
 cdef object call_check = None    # called with each operation and its arguments before it runs
@@ -44,9 +54,18 @@ def timed(str name, function, *args):
         events.append((name, start, perf_counter_ns(), get_ident()))
 
 
+cdef bint admit() noexcept:
+    """Whether the call that asks has been looked at; the next one has not."""
+    global admitted
+    cdef bint was = admitted
+    admitted = False
+    return was
+
+
 cdef object apply_watched(Operation operation, tuple args):
     global admitted
     cdef list events = profiled
+    args = tuple([a.item() if isinstance(a, np.generic) else a for a in args])      # once, here: no second look
     if call_check is not None:
         call_check(operation, args)
     for a in args:

@@ -297,7 +297,7 @@ def _slow_cross_entropy(flat, where, weight, size_average, ignore_index, reduce)
     most = flat.max(axis=1)
     sums = np.exp(flat - most[:, None]).sum(axis=1)
     losses = np.where(part != 0, (np.log(sums) - (flat[_each(where), where] - most)) * part, 0)
-    return _summed(losses, part_sum, size_average, reduce), np.stack([most, sums], axis=1)
+    return _summed(losses, part_sum, size_average, reduce), np.concatenate([most[:, None], sums[:, None]], axis=1)
 
 
 def _cross_entropy_backward(g, x, target, weight, size_average, ignore_index, reduce, workspace, x_size):

@@ -3,6 +3,7 @@
 import json
 import threading
 
+import numpy as np
 import pytest
 
 import minigrad as torch
@@ -304,3 +305,11 @@ def test_gpu_options_need_a_gpu():
         profiler.emit_nvtx().__enter__()
     with profiler.emit_nvtx(enabled=False):
         pass
+
+
+def test_a_number_of_numpys_is_one_call():
+    x = leaf(2)
+    with profiler.profile() as prof:
+        x * np.float32(2)
+        x + 1
+    assert names(prof.function_events) == ["mul", "add"]
