@@ -192,6 +192,18 @@ def test_a_buffer_may_have_the_name_of_an_attribute_on_the_same_memory():
     assert net.state_dict()["bias"].tolist() == [3, 3]
 
 
+def test_an_attribute_that_is_none_gives_way():
+    net = nn.Module()
+    net.weight = net.bias = net.mean = net.inner = None
+    net.register_parameter("bias", None)
+    net.register_parameter("weight", nn.Parameter(torch.ones(1)))
+    net.register_buffer("mean", torch.zeros(1))
+    net.add_module("inner", nn.Linear(1, 1))
+    assert net.bias is None
+    assert sorted(net.state_dict()) == ["inner.bias", "inner.weight", "mean", "weight"]
+    assert net.weight.data.tolist() == [1]
+
+
 # ---------------------------------------------------------------- joining
 
 

@@ -76,6 +76,8 @@ class Module:
     def _check_name(self, name, table, what):
         if not isinstance(name, str):
             raise TypeError(f"{_kind(self)}: the name of a {what} must be a string, got {_kind(name)}")
+        if self.__dict__.get(name, name) is None:
+            del self.__dict__[name]  # an attribute that holds nothing gives way
         if hasattr(self, name) and name not in table:
             raise KeyError(f"{_kind(self)}: attribute {name!r} already exists, so no {what} can have that name")
 
