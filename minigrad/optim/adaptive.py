@@ -2,7 +2,7 @@
 
 from minigrad._core import array_of
 from minigrad.ops import update
-from minigrad.optim.optimizer import Optimizer, check_number, zeros_like
+from minigrad.optim.optimizer import Optimizer, check_number, described, zeros_like
 
 __all__ = ["Adadelta", "Adagrad", "Adam", "Adamax", "RMSprop"]
 
@@ -12,11 +12,11 @@ def _floats(group, *options):
     return tuple(float(group[option]) for option in options)
 
 
+@described(update.adam)
 class Adam(Optimizer):
     """Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0).
 
-    The equation is that of `ops.update.adam`: eps is added before the correction of the bias, as PyTorch 0.3 did
-    and today's does not. State: ``step``, ``exp_avg``, ``exp_avg_sq``.
+    State: ``step``, ``exp_avg``, ``exp_avg_sq``.
 
     Raises ValueError if lr, eps or weight_decay is negative or a beta is outside [0, 1).
     """
@@ -50,10 +50,11 @@ class Adam(Optimizer):
         self._update(rows, beta1, beta2, *_floats(group, "eps", "weight_decay"))
 
 
+@described(update.adamax)
 class Adamax(Adam):
     """Adamax(params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0).
 
-    The equation is that of `ops.update.adamax`. State: ``step``, ``exp_avg``, ``exp_inf``.
+    State: ``step``, ``exp_avg``, ``exp_inf``.
     """
 
     _average = "exp_inf"
@@ -64,10 +65,11 @@ class Adamax(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
 
+@described(update.adagrad)
 class Adagrad(Optimizer):
     """Adagrad(params, lr=1e-2, lr_decay=0, weight_decay=0).
 
-    The equation is that of `ops.update.adagrad`. State, made at once: ``step``, ``sum``.
+    State, made at once: ``step``, ``sum``.
     """
 
     def __init__(self, params, lr=1e-2, lr_decay=0, weight_decay=0):
@@ -93,10 +95,11 @@ class Adagrad(Optimizer):
         update.adagrad_step(rows, weight_decay)
 
 
+@described(update.adadelta)
 class Adadelta(Optimizer):
     """Adadelta(params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0).
 
-    The equation is that of `ops.update.adadelta`. State: ``step``, ``square_avg``, ``acc_delta``.
+    State: ``step``, ``square_avg``, ``acc_delta``.
     """
 
     def __init__(self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0):
@@ -117,11 +120,12 @@ class Adadelta(Optimizer):
         update.adadelta_step(rows, *_floats(group, "lr", "rho", "eps", "weight_decay"))
 
 
+@described(update.rmsprop)
 class RMSprop(Optimizer):
     """RMSprop(params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False).
 
-    The equation is that of `ops.update.rmsprop`. State: ``step``, ``square_avg``, and ``momentum_buffer`` with
-    momentum, ``grad_avg`` if centered.
+    State: ``step``, ``square_avg``, and ``momentum_buffer`` with momentum,
+    ``grad_avg`` if centered.
     """
 
     def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False):

@@ -1,15 +1,16 @@
 """Optimisers whose steps do not come from a running mean of gradients: ASGD averages weights, Rprop counts signs."""
 
 from minigrad.ops import update
-from minigrad.optim.optimizer import Optimizer, check_number, zeros_like
+from minigrad.optim.optimizer import Optimizer, check_number, described, zeros_like
 
 __all__ = ["ASGD", "Rprop"]
 
 
+@described(update.asgd)
 class ASGD(Optimizer):
     """ASGD(params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0): averaged stochastic gradient descent.
 
-    The equation is that of `ops.update.asgd`, with after step t
+    After step t
 
         eta = lr / (1 + lambd * lr * t)^alpha,   mu = 1 / max(1, t - t0)
 
@@ -35,10 +36,11 @@ class ASGD(Optimizer):
         update.asgd_step(rows, lambd, float(group["weight_decay"]))
 
 
+@described(update.rprop)
 class Rprop(Optimizer):
     """Rprop(params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50)): resilient backpropagation.
 
-    The equation is that of `ops.update.rprop`; every step size starts at lr. For whole-batch gradients: the signs
+    Every step size starts at lr. For whole-batch gradients: the signs
     of small batches contradict each other. State: ``step``, ``prev``, ``step_size``.
     """
 

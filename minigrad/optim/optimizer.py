@@ -1,5 +1,6 @@
 """What all optimisers share: groups of parameters, state per parameter, saving and loading both."""
 
+import inspect
 from collections import defaultdict
 from copy import deepcopy
 
@@ -20,6 +21,19 @@ class _Required:
 
 
 required = _Required()
+
+
+def described(formula):
+    """A decorator that puts the formula's docstring, with the equation of a step, into that of an optimiser."""
+
+    def decorate(cls):
+        if cls.__doc__:  # python -OO has none
+            head, _, rest = inspect.cleandoc(cls.__doc__).partition("\n\n")
+            equation = inspect.getdoc(formula)
+            cls.__doc__ = f"{head}\n\n{equation}\n\np: a parameter, g: its gradient. {rest}"
+        return cls
+
+    return decorate
 
 
 def zeros_like(array, value=0):

@@ -1,15 +1,16 @@
 """Stochastic gradient descent."""
 
 from minigrad.ops import update
-from minigrad.optim.optimizer import Optimizer, check_number, required, zeros_like
+from minigrad.optim.optimizer import Optimizer, check_number, described, required, zeros_like
 
 __all__ = ["SGD"]
 
 
+@described(update.sgd)
 class SGD(Optimizer):
     """SGD(params, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False): stochastic gradient descent.
 
-    The equation is that of `ops.update.sgd`. Weight decay is added to the gradient in place; the first step with
+    Weight decay is added to the gradient in place; the first step with
     momentum takes the gradient undampened. State: ``momentum_buffer``.
 
     Raises ValueError if lr is missing, a number is negative, or nesterov comes without momentum or with dampening.
