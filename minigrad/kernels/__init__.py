@@ -34,6 +34,8 @@ from ._recurrent import (
     layer_backward,
     layer_forward,
     set_num_threads,
+    stack_backward,
+    stack_forward,
 )
 
 
@@ -73,6 +75,8 @@ __all__ = [
     "sigmoid",
     "sigmoid_backward",
     "squared_error",
+    "stack_backward",
+    "stack_forward",
     "subtract",
     "tanh",
     "tanh_backward",

@@ -145,10 +145,10 @@ static size_t MG_NAME(packed_size)(long width, long depth, int vectors, int gate
 
 /* Packs columns (or units) [first, end) of `matrix`, of which column c is row c if `transposed`, where `to` is the start
  * of all panels and `first` a multiple of a panel's. `bias` has one element per column, or is NULL. Unless `transposed`,
- * rows from `split` on are those of `rest`. */
-static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, const MG_ELEMENT *rest, long split, long stride,
-                          int transposed, const MG_ELEMENT *bias, long width, long depth, int vectors, int gated,
-                          long first, long end)
+ * rows from `split` on are those of `rest`, `rest_stride` apart. */
+static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, const MG_ELEMENT *rest, long split,
+                          long rest_stride, int transposed, const MG_ELEMENT *bias, long width, long depth, int vectors,
+                          int gated, long first, long end)
 {
     const long block = gated ? MG_LANES : vectors * MG_LANES;
     MG_VALUE zero = {0};
@@ -168,8 +168,8 @@ static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, const MG_ELE
             } else {
                 MG_NAME(pack_columns)(lanes + step, step, matrix + column, stride, count, mg_smaller(split, depth));
                 if (split < depth)
-                    MG_NAME(pack_columns)(lanes + step * (1 + split), step, rest + column, stride, count,
-                                          depth - split);
+                    MG_NAME(pack_columns)(lanes + step * (1 + split), step, rest + column, rest_stride,
+                                          count, depth - split);
             }
         }
         to += step * (depth + 1);
@@ -386,8 +386,8 @@ MG_FN void MG_NAME(sum_lanes)(const MG_VALUE *four, MG_ELEMENT *to)
 }
 
 /* `rows` rows times four columns (or fewer, the last standing in for the missing). */
-MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
-                             const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
+MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_ELEMENT *a, long a_stride,
+                             const MG_ELEMENT *b, const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
 {
     MG_VALUE sum[16] = {{0}};
     MG_ELEMENT result[4];
@@ -400,7 +400,7 @@ MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_
         MG_UNROLL for (int j = 0; j < 4; j++) y[j] = load(b_row[j] + d);                                               \
         MG_UNROLL for (int r = 0; r < rows; r++)                                                                       \
         {                                                                                                              \
-            MG_VALUE x = load(a + r * depth + d);                                                                      \
+            MG_VALUE x = load(a + r * a_stride + d);                                                                      \
             MG_UNROLL for (int j = 0; j < 4; j++) sum[4 * r + j] += x * y[j];                                          \
         }                                                                                                              \
     }
@@ -422,18 +422,22 @@ MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_
 
 /* A few rows times a transposed matrix, c = a b^T + bias, with b read where it lies: for so few, packing would cost
  * more than it saves. Sums run along the rows of b, and across the lanes only at the end. */
-static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
-                                  const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
+static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
+                                  const MG_ELEMENT *b, const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
 {
     for (long column = 0; column < width; column += 4) {
         long columns = mg_smaller(4, width - column), r = 0;
         const MG_ELEMENT *b_four = b + column * depth, *bias_four = bias ? bias + column : NULL;
         MG_ELEMENT *c_four = c + column;
+#define MG_FEW(count)                                                                                                  \
+    MG_NAME(few_tile)(count, columns, depth, a + r * a_stride, a_stride, b_four, bias_four, c_four + r * c_stride,     \
+                      c_stride)
         for (; MG_VECTOR_BYTES == 64 && r + 4 <= rows; r += 4)
-            MG_NAME(few_tile)(4, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
+            MG_FEW(4);
         for (; r + 2 <= rows; r += 2)
-            MG_NAME(few_tile)(2, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
+            MG_FEW(2);
         if (r < rows)
-            MG_NAME(few_tile)(1, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
+            MG_FEW(1);
+#undef MG_FEW
     }
 }
