@@ -1,7 +1,7 @@
 # Part of _recurrent.pyx: layers on top of each other, each in one direction or in both.
 #
-# The directions of a layer write their states side by side into one array, which is the input of the next layer, so that
-# nothing is joined or split. With several threads both directions run at once.
+# The directions of a layer write their states side by side into one array, which is the input of the next layer, so
+# that nothing is joined or split. With several threads both directions run at once.
 
 
 @cython.final
@@ -252,8 +252,9 @@ cdef tuple run_stack(SavedSequence saved, array x, object h0, object c0, tuple w
 def stack_forward(kind, x, h0, c0, tuple weights not None, batch_sizes=None, int directions=1, bint save=True):
     """Recurrent layers on top of each other.
 
-    `kind` is one of KINDS; G below is its number of gates (1, 1, 4, 3), stacked in the order i, f, g, o or r, z, n. A run
-    is one layer in one direction; of `runs` runs, those of layer 0 come first, the forward one before the reverse one.
+    `kind` is one of KINDS; G below is its number of gates (1, 1, 4, 3), stacked in the order i, f, g, o or r, z, n. A
+    run is one layer in one direction; of `runs` runs, those of layer 0 come first, the forward one before the reverse
+    one.
 
     x             (seq, batch, input_size); (rows, input_size) with batch_sizes
     h0, c0        (runs, batch, hidden_size), or None for zeros; c0 is None except for LSTM
@@ -264,8 +265,8 @@ def stack_forward(kind, x, h0, c0, tuple weights not None, batch_sizes=None, int
     save          whether there may be a backward pass; if not, less is computed and kept, and `saved` is None
 
     Returns (output, hn, cn, saved): the states of the last layer, (seq, batch, directions * hidden_size) or, with
-    batch_sizes, (rows, directions * hidden_size); the state of each sequence after its own last step in the direction of
-    the run, (runs, batch, hidden_size), with cn None except for LSTM; and what `stack_backward` takes.
+    batch_sizes, (rows, directions * hidden_size); the state of each sequence after its own last step in the direction
+    of the run, (runs, batch, hidden_size), with cn None except for LSTM; and what `stack_backward` takes.
 
     Inputs must be float32 or float64 arrays, all of one type. They are not modified, but are referred to by `saved`:
     until backward has run, changing them changes the gradients. Raises TypeError for a wrong type, ValueError for a
@@ -437,8 +438,8 @@ def stack_backward(SavedSequence saved not None, d_output, d_hn, d_cn, tuple nee
         above = cnp.PyArray_BYTES(upstream)
     d_h0, d_c0 = running_states(saved, d_hn, d_cn)
 
-    # One block of scratch: d_b of each direction, the previous states if they must be gathered, the gradient of a layer's
-    # input if there is a layer below.
+    # One block of scratch: d_b of each direction, the previous states if they must be gathered, the gradient of a
+    # layer's input if there is a layer below.
     cdef bint gather = first.rows != first.steps * first.batch
     cdef size_t of_gates = <size_t>(first.rows * mg_wide(first)) * item
     cdef size_t of_states = <size_t>(first.rows * first.hidden) * item
