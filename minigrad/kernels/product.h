@@ -3,8 +3,8 @@
  * The right operand is packed once into panels of `vectors` columns of vectors, [panel][1 + depth][vectors][lanes]; the
  * first row of a panel is the bias, from which the sums start. A tile of the result, `rows` x `vectors`, is then summed
  * entirely in registers: one load per vector of the panel serves all rows. In a gated panel the vectors are the G gates
- * of the same units, so that a cell can be applied as soon as its tile is summed. Other panels have two vectors, the
- * last one only one if no more are left.
+ * of the same units, so that a cell can be applied as soon as its tile is summed; the last one has them side by side in
+ * fewer vectors if they fit. Other panels have two vectors, the last one only one if no more are left.
  *
  * Included by recurrent_loops.h for each element type.
  */
@@ -22,6 +22,7 @@
 #define MG_TILE_ROWS(vectors) ((vectors) <= 2 ? 4 : (vectors) == 3 ? 3 : 2)
 #endif
 #define MG_TILE_SUMS 24
+#define MG_TILE_MOST_ROWS 12
 
 /* Up to this many rows a product with a transposed matrix is better off without packing. */
 #define MG_FEW_ROWS 8
@@ -33,6 +34,9 @@
 
 /* The rows of a tile are copied side by side first if they meet at least so many panels. */
 #define MG_PANELS_PER_COPY 4
+
+/* So few rows do not push each other out of the cache, wherever they lie. */
+#define MG_ROWS_AS_THEY_ARE 4
 
 #if defined(__clang__)
 #define MG_UNROLL _Pragma("clang loop unroll(full)")
@@ -136,14 +140,42 @@ static void MG_NAME(pack_columns)(MG_ELEMENT *to, long to_step, const MG_ELEMENT
             MG_NAME(store)(to + d * to_step, count > 0 ? MG_NAME(load_part)(from + d * stride, count) : zero);
 }
 
+/* The vectors of a gated panel of which `units` are left: in the last one, lane (or column) g * units + u belongs to gate
+ * g of unit u if that saves a vector. */
+MG_FN int MG_NAME(gated_vectors)(long units, int gates)
+{
+    return units >= MG_LANES ? gates : (int)((units * gates + MG_LANES - 1) / MG_LANES);
+}
+
 /* Number of elements of all panels. `width` is the number of columns, or of units if the panels are gated. */
 static size_t MG_NAME(packed_size)(long width, long depth, int vectors, int gated)
 {
-    long block = gated ? MG_LANES : vectors * MG_LANES;
-    return (size_t)((width + block - 1) / block) * (size_t)(depth + 1) * (size_t)(vectors * MG_LANES);
+    if (gated) {
+        long all = width / MG_LANES * vectors;
+        if (width % MG_LANES)
+            all += MG_NAME(gated_vectors)(width % MG_LANES, vectors);
+        return (size_t)(all * (depth + 1) * MG_LANES);
+    }
+    long block = vectors * MG_LANES;
+    return (size_t)((width + block - 1) / block) * (size_t)(depth + 1) * (size_t)block;
 }
 
-/* Packs columns (or units) [first, end) of `matrix`, of which column c is row c if `transposed`, where `to` is the start
+/* The last gated panel, of `units` units from `first` on, if its gates lie side by side. */
+static void MG_NAME(pack_side_by_side)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, const MG_ELEMENT *bias,
+                                       long width, long depth, int gates, long first, long units)
+{
+    const long step = MG_NAME(gated_vectors)(units, gates) * MG_LANES;
+    for (long column = 0; column < step; column++) {
+        const long row = column / units * width + first + column % units;
+        const int used = column < gates * units;
+        to[column] = used && bias ? bias[row] : 0;
+        for (long d = 0; d < depth; d++)
+            to[(d + 1) * step + column] = used ? matrix[row * stride + d] : 0;
+    }
+}
+
+/* Packs columns (or units) [first, end) of `matrix`, of which column c is row c if `transposed` (gated
+ * panels always are), where `to` is the start
  * of all panels and `first` a multiple of a panel's. `bias` has one element per column, or is NULL. Unless `transposed`,
  * rows from `split` on are those of `rest`, `rest_stride` apart. */
 static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, const MG_ELEMENT *rest, long split,
@@ -157,6 +189,10 @@ static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride,
         if (!gated && width - first <= MG_LANES)
             vectors = 1;
         const long step = vectors * MG_LANES;
+        if (gated && MG_NAME(gated_vectors)(width - first, vectors) < vectors) {
+            MG_NAME(pack_side_by_side)(to, matrix, stride, bias, width, depth, vectors, first, width - first);
+            return;
+        }
         for (int v = 0; v < vectors; v++) {
             long column = gated ? v * width + first : first + v * MG_LANES;
             long count = gated ? width - first : width - first - v * MG_LANES;
@@ -307,9 +343,9 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
     MG_VALUE sums[MG_TILE_SUMS];
     for (long begin = 0; begin < width; begin += at_once) {
         const long end = mg_smaller(width, begin + at_once);
-        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block;
-        for (long r = 0; r < rows; r += most) {
-            const long count = mg_smaller(most, rows - r);
+        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block && (a_transposed || rows > MG_ROWS_AS_THEY_ARE);
+        for (long r = 0, count; r < rows; r += count) {
+            count = mg_smaller(most, rows - r);
             const MG_ELEMENT *panel = panels + begin / block * panel_size;
             const MG_ELEMENT *tile = a + (a_transposed ? r : r * a_stride);
             for (long lane = 0; copied && lane < count; lane += MG_LANES)

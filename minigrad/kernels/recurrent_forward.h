@@ -1,50 +1,74 @@
 /* Forward through time: a cell, a step, all steps. Included by recurrent_loops.h for each element type. */
 
-/* One cell: `sums` are the recurrent sides, of its unit block, for one row. */
-MG_FN void MG_NAME(cell_forward)(const mg_sequence *s, long row, const MG_ELEMENT *h, const MG_ELEMENT *c, long unit,
-                                 MG_ELEMENT *c_out, const MG_VALUE *sums)
+/* The recurrent sides of some units of `count` rows: gate g of row i begins at sums[i * row_step + g * gate_step]. */
+typedef struct {
+    const MG_ELEMENT *sums;
+    long row_step, gate_step, count;
+} MG_NAME(tile);
+
+/* The cells of a tile, whose rows begin with `row` and whose units with `unit`; `h`, `c` and `c_out` are as in
+ * step_forward, at the tile's first row. */
+MG_FN void MG_NAME(cells_forward)(const mg_sequence *s, const MG_NAME(tile) *tile, long row, long unit,
+                                  const MG_ELEMENT *h, long h_stride, const MG_ELEMENT *c, MG_ELEMENT *c_out)
 {
     const int kind = s->kind;
-    const long hidden = s->hidden, left = hidden - unit;
-    const long wide = mg_wide(s);
-    const MG_ELEMENT *gx = (const MG_ELEMENT *)s->gx + row * wide + unit;
+    const long hidden = s->hidden, left = hidden - unit, wide = mg_wide(s);
+    const MG_ELEMENT *gx = (const MG_ELEMENT *)s->gx + row * wide + unit, *sums = tile->sums;
     MG_ELEMENT *gates = s->gates ? (MG_ELEMENT *)s->gates + row * wide + unit : NULL;
     MG_ELEMENT *h_out = (MG_ELEMENT *)s->h + row * s->apart + unit;
+    MG_VALUE first[MG_TILE_MOST_ROWS], second[MG_TILE_MOST_ROWS];
 #define MG_LOAD(from) MG_NAME(load_upto)(from, left)
 #define MG_STORE(to, x) MG_NAME(store_upto)(to, x, left)
+#define MG_SUM(gate) MG_LOAD(sums + i * tile->row_step + (gate) * tile->gate_step)
+#define MG_GX(gate) MG_LOAD(gx + i * wide + (gate) * hidden)
     if (kind == MG_LSTM) {
-        MG_VALUE i = sums[0] + MG_LOAD(gx), f = sums[1] + MG_LOAD(gx + hidden);
-        MG_VALUE g = sums[2] + MG_LOAD(gx + 2 * hidden), o = sums[3] + MG_LOAD(gx + 3 * hidden);
-        MG_VALUE state = MG_LOAD(c + unit);
-        MG_VALUE out = MG_NAME(lstm_forward)(&i, &f, &g, &o, &state);
-        if (gates) {
-            MG_STORE(gates, i);
-            MG_STORE(gates + hidden, f);
-            MG_STORE(gates + 2 * hidden, g);
-            MG_STORE(gates + 3 * hidden, o);
+        for (long i = 0; i < tile->count; i++) {
+            MG_VALUE input = MG_SUM(0) + MG_GX(0), forget = MG_SUM(1) + MG_GX(1);
+            MG_VALUE g = MG_SUM(2) + MG_GX(2), o = MG_SUM(3) + MG_GX(3), state = MG_LOAD(c + i * hidden + unit);
+            MG_NAME(lstm_state)(&input, &forget, &g, &o, &state);
+            if (gates) {
+                MG_STORE(gates + i * wide, input);
+                MG_STORE(gates + i * wide + hidden, forget);
+                MG_STORE(gates + i * wide + 2 * hidden, g);
+                MG_STORE(gates + i * wide + 3 * hidden, o);
+            }
+            MG_STORE(c_out + i * hidden + unit, state);
+            first[i] = o;
+            second[i] = state;
         }
-        MG_STORE(c_out + unit, state);
-        MG_STORE(h_out, out);
+        for (long i = 0; i < tile->count; i++)
+            MG_STORE(h_out + i * s->apart, MG_NAME(lstm_output)(first[i], second[i]));
     } else if (kind == MG_GRU) {
-        MG_VALUE r = sums[0] + MG_LOAD(gx), z = sums[1] + MG_LOAD(gx + hidden), n = MG_LOAD(gx + 2 * hidden);
-        MG_VALUE out = MG_NAME(gru_forward)(&r, &z, &n, sums[2], MG_LOAD(h + unit));
-        if (gates) {
-            MG_STORE(gates, r);
-            MG_STORE(gates + hidden, z);
-            MG_STORE(gates + 2 * hidden, n);
-            MG_STORE((MG_ELEMENT *)s->b_n + row * hidden + unit, sums[2]);
+        for (long i = 0; i < tile->count; i++) {
+            first[i] = MG_SUM(0) + MG_GX(0);
+            second[i] = MG_SUM(1) + MG_GX(1);
+            MG_NAME(gru_gates)(&first[i], &second[i]);
         }
-        MG_STORE(h_out, out);
+        for (long i = 0; i < tile->count; i++) {
+            MG_VALUE n = MG_GX(2), b_n = MG_SUM(2);
+            MG_VALUE out = MG_NAME(gru_output)(first[i], second[i], &n, b_n, MG_LOAD(h + i * h_stride + unit));
+            if (gates) {
+                MG_STORE(gates + i * wide, first[i]);
+                MG_STORE(gates + i * wide + hidden, second[i]);
+                MG_STORE(gates + i * wide + 2 * hidden, n);
+                MG_STORE((MG_ELEMENT *)s->b_n + (row + i) * hidden + unit, b_n);
+            }
+            MG_STORE(h_out + i * s->apart, out);
+        }
     } else {
-        for (int v = 0; v < 2 && left > v * MG_LANES; v++) {
-            long rest = left - v * MG_LANES;
-            MG_VALUE a = sums[v] + MG_NAME(load_upto)(gx + v * MG_LANES, rest);
-            a = kind == MG_RNN_TANH ? MG_NAME(tanh)(a) : MG_NAME(relu)(a);
-            MG_NAME(store_upto)(h_out + v * MG_LANES, a, rest);
-        }
+        for (long i = 0; i < tile->count; i++)
+            for (long v = 0; v < 2 && left > v * MG_LANES; v++) {
+                const long rest = left - v * MG_LANES;
+                MG_VALUE a = MG_NAME(load_upto)(sums + i * tile->row_step + v * tile->gate_step, rest) +
+                             MG_NAME(load_upto)(gx + i * wide + v * MG_LANES, rest);
+                a = kind == MG_RNN_TANH ? MG_NAME(tanh)(a) : MG_NAME(relu)(a);
+                MG_NAME(store_upto)(h_out + i * s->apart + v * MG_LANES, a, rest);
+            }
     }
 #undef MG_LOAD
 #undef MG_STORE
+#undef MG_SUM
+#undef MG_GX
 }
 
 /* The cells of `count` rows from `row` on; `h`, its rows `h_stride` apart, and `c` are the states before, `c_out` may be
@@ -53,36 +77,36 @@ MG_FN void MG_NAME(cell_forward)(const mg_sequence *s, long row, const MG_ELEMEN
 static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long row, long count, const MG_ELEMENT *h,
                                   long h_stride, const MG_ELEMENT *c, MG_ELEMENT *c_out)
 {
-    const long hidden = s->hidden;
-    const int vectors = s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 2;
-    const long apart = vectors == 2 ? MG_LANES : hidden;
-    const long block = vectors == 2 ? 2 * MG_LANES : MG_LANES;
-    const int packed = s->rows > MG_FEW_ROWS;
-    const long most = packed ? MG_TILE_ROWS(vectors) : 1;
+    const long hidden = s->hidden, wide = mg_wide(s);
+    const int gates = MG_NAME(vectors)(s), gated = gates > 2, packed = s->rows > MG_FEW_ROWS;
+    const long block = gated ? MG_LANES : 2 * MG_LANES;
     MG_VALUE sums[MG_TILE_SUMS];
     if (!packed)
-        MG_NAME(multiply_few)(count, mg_wide(s), hidden, h, h_stride, s->w_hh, s->b_hh, panels, mg_wide(s));
+        MG_NAME(multiply_few)(count, wide, hidden, h, h_stride, s->w_hh, s->b_hh, panels, wide);
     for (long unit = 0; unit < hidden; unit += block) {
-        const int narrow = vectors == 2 && hidden - unit <= MG_LANES;
-        for (long first = 0; first < count; first += most) {
-            long tile = mg_smaller(most, count - first);
+        const long left = hidden - unit;
+        const int vectors = gated ? MG_NAME(gated_vectors)(left, gates) : left <= MG_LANES ? 1 : 2;
+        const long tiles = (count + MG_TILE_ROWS(vectors) - 1) / MG_TILE_ROWS(vectors);
+        for (long i = 0, first = 0, next; i < tiles; i++, first = next) {
+            next = mg_cut(count, (int)i + 1, (int)tiles);
             const MG_ELEMENT *h_tile = h + first * h_stride;
-            if (!packed)
-                for (int v = 0; v < vectors && (vectors > 2 || unit + v * apart < hidden); v++)
-                    sums[v] = MG_NAME(load_upto)(panels + first * mg_wide(s) + v * apart + unit,
-                                                 hidden - unit - (vectors == 2 ? v * apart : 0));
-            else if (vectors == 4)
-                MG_NAME(sum_rows_4)(tile, hidden, h_tile, h_stride, panels, sums);
-            else if (vectors == 3)
-                MG_NAME(sum_rows_3)(tile, hidden, h_tile, h_stride, panels, sums);
-            else if (narrow)
-                MG_NAME(sum_rows_1)(tile, hidden, h_tile, h_stride, panels, sums);
-            else
-                MG_NAME(sum_rows_2)(tile, hidden, h_tile, h_stride, panels, sums);
-            for (long i = 0; i < tile; i++)
-                MG_NAME(cell_forward)(s, row + first + i, h_tile + i * h_stride, c ? c + (first + i) * hidden : NULL,
-                                      unit, c ? c_out + (first + i) * hidden : NULL,
-                                      sums + i * (packed && narrow ? 1 : vectors));
+            MG_NAME(tile) tile = {(const MG_ELEMENT *)sums, vectors * MG_LANES, vectors < gates && gated ? left : MG_LANES,
+                                  next - first};
+            if (!packed) {
+                tile.sums = panels + first * wide + unit;
+                tile.row_step = wide;
+                tile.gate_step = gated ? hidden : MG_LANES;
+            } else if (vectors == 4) {
+                MG_NAME(sum_rows_4)(tile.count, hidden, h_tile, h_stride, panels, sums);
+            } else if (vectors == 3) {
+                MG_NAME(sum_rows_3)(tile.count, hidden, h_tile, h_stride, panels, sums);
+            } else if (vectors == 2) {
+                MG_NAME(sum_rows_2)(tile.count, hidden, h_tile, h_stride, panels, sums);
+            } else {
+                MG_NAME(sum_rows_1)(tile.count, hidden, h_tile, h_stride, panels, sums);
+            }
+            MG_NAME(cells_forward)(s, &tile, row + first, unit, h_tile, h_stride, c ? c + first * hidden : NULL,
+                                   c ? c_out + first * hidden : NULL);
         }
         if (packed)
             panels += vectors * MG_LANES * (hidden + 1);

@@ -9,8 +9,8 @@
  */
 #include "vecmath.h"
 #include "gates.h"
-#include "product.h"
 #include "threads.h"
+#include "product.h"
 
 /* A slice of the batch is at least so many sequences: with fewer, reading the panels takes longer than the products. */
 #ifndef MG_SEQUENCES_PER_THREAD
