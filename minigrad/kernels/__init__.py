@@ -40,6 +40,8 @@ from ._recurrent import (
     layer_backward,
     layer_forward,
     set_num_threads,
+    stack_backward,
+    stack_forward,
 )
 from ._rows import (
     cross_entropy,
@@ -103,6 +105,8 @@ __all__ = [
     "spread_rows",
     "squared_error",
     "squares",
+    "stack_backward",
+    "stack_forward",
     "step",
     "subtract",
     "take_rows",

@@ -59,3 +59,20 @@ def layer_backward(
     d_cn: _Array | None,
     needs: Sequence[bool],
 ) -> tuple[_Array | None, _Array | None, _Array | None, _Array | None, _Array | None, _Array | None, _Array | None]: ...
+def stack_forward(
+    kind: _Kind,
+    x: _Array,
+    h0: _Array | None,
+    c0: _Array | None,
+    weights: tuple[_Array | None, ...],
+    batch_sizes: _Steps = None,
+    directions: int = 1,
+    save: bool = True,
+) -> tuple[_Array, _Array, _Array | None, SavedSequence | None]: ...
+def stack_backward(
+    saved: SavedSequence,
+    d_output: _Array | None,
+    d_hn: _Array | None,
+    d_cn: _Array | None,
+    needs: tuple[bool, ...],
+) -> tuple[_Array | None, ...]: ...

@@ -72,15 +72,26 @@ MG_FN MG_VALUE MG_NAME(relu_backward)(MG_VALUE g, MG_VALUE y)
 }
 
 /* LSTM:  i, f, o = sigmoid(a + b),  g = tanh(a + b),  c' = f c + i g,  h' = o tanh(c').
- * The four pre-activations come in and the four gates go out in the same variables. */
-MG_FN MG_VALUE MG_NAME(lstm_forward)(MG_VALUE *i, MG_VALUE *f, MG_VALUE *g, MG_VALUE *o, MG_VALUE *c)
+ * The four pre-activations come in and the four gates go out in the same variables. Cells in two halves, each for many
+ * cells before the next, leave the processor more that it can do at once. */
+MG_FN void MG_NAME(lstm_state)(MG_VALUE *i, MG_VALUE *f, MG_VALUE *g, MG_VALUE *o, MG_VALUE *c)
 {
     *i = MG_NAME(sigmoid)(*i);
     *f = MG_NAME(sigmoid)(*f);
     *g = MG_NAME(tanh)(*g);
     *o = MG_NAME(sigmoid)(*o);
     *c = *f * *c + *i * *g;
-    return *o * MG_NAME(tanh)(*c);
+}
+
+MG_FN MG_VALUE MG_NAME(lstm_output)(MG_VALUE o, MG_VALUE c)
+{
+    return o * MG_NAME(tanh)(c);
+}
+
+MG_FN MG_VALUE MG_NAME(lstm_forward)(MG_VALUE *i, MG_VALUE *f, MG_VALUE *g, MG_VALUE *o, MG_VALUE *c)
+{
+    MG_NAME(lstm_state)(i, f, g, o, c);
+    return MG_NAME(lstm_output)(*o, *c);
 }
 
 /* Gates come in and the gradients of their pre-activations go out in the same variables; `dc` comes in as the
@@ -100,13 +111,23 @@ MG_FN void MG_NAME(lstm_backward)(MG_VALUE *i, MG_VALUE *f, MG_VALUE *g, MG_VALU
 }
 
 /* GRU:  r, z = sigmoid(a + b),  n = tanh(a_n + r b_n),  h' = (1 - z) n + z h.
- * `r` and `z` come in as a + b, `n` as a_n; the gates go out in the same variables. */
-MG_FN MG_VALUE MG_NAME(gru_forward)(MG_VALUE *r, MG_VALUE *z, MG_VALUE *n, MG_VALUE b_n, MG_VALUE h)
+ * `r` and `z` come in as a + b, `n` as a_n; the gates go out in the same variables. In two halves, as above. */
+MG_FN void MG_NAME(gru_gates)(MG_VALUE *r, MG_VALUE *z)
 {
     *r = MG_NAME(sigmoid)(*r);
     *z = MG_NAME(sigmoid)(*z);
-    *n = MG_NAME(tanh)(*n + *r * b_n);
-    return ((MG_ELEMENT)1 - *z) * *n + *z * h;
+}
+
+MG_FN MG_VALUE MG_NAME(gru_output)(MG_VALUE r, MG_VALUE z, MG_VALUE *n, MG_VALUE b_n, MG_VALUE h)
+{
+    *n = MG_NAME(tanh)(*n + r * b_n);
+    return ((MG_ELEMENT)1 - z) * *n + z * h;
+}
+
+MG_FN MG_VALUE MG_NAME(gru_forward)(MG_VALUE *r, MG_VALUE *z, MG_VALUE *n, MG_VALUE b_n, MG_VALUE h)
+{
+    MG_NAME(gru_gates)(r, z);
+    return MG_NAME(gru_output)(*r, *z, n, b_n, h);
 }
 
 /* Gates come in and the gradients of a go out in the same variables; those of b differ only in the n part, `db_n`.

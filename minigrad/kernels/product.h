@@ -3,8 +3,8 @@
  * The right operand is packed once into panels of `vectors` columns of vectors, [panel][1 + depth][vectors][lanes]; the
  * first row of a panel is the bias, from which the sums start. A tile of the result, `rows` x `vectors`, is then summed
  * entirely in registers: one load per vector of the panel serves all rows. In a gated panel the vectors are the G gates
- * of the same units, so that a cell can be applied as soon as its tile is summed. Other panels have two vectors, the
- * last one only one if no more are left.
+ * of the same units, so that a cell can be applied as soon as its tile is summed; the last one has them side by side in
+ * fewer vectors if they fit. Other panels have two vectors, the last one only one if no more are left.
  *
  * Included by recurrent_loops.h for each element type.
  */
@@ -22,6 +22,7 @@
 #define MG_TILE_ROWS(vectors) ((vectors) <= 2 ? 4 : (vectors) == 3 ? 3 : 2)
 #endif
 #define MG_TILE_SUMS 24
+#define MG_TILE_MOST_ROWS 12
 
 /* Up to this many rows a product with a transposed matrix is better off without packing. */
 #define MG_FEW_ROWS 8
@@ -33,6 +34,9 @@
 
 /* The rows of a tile are copied side by side first if they meet at least so many panels. */
 #define MG_PANELS_PER_COPY 4
+
+/* So few rows do not push each other out of the cache, wherever they lie. */
+#define MG_ROWS_AS_THEY_ARE 4
 
 #if defined(__clang__)
 #define MG_UNROLL _Pragma("clang loop unroll(full)")
@@ -136,19 +140,47 @@ static void MG_NAME(pack_columns)(MG_ELEMENT *to, long to_step, const MG_ELEMENT
             MG_NAME(store)(to + d * to_step, count > 0 ? MG_NAME(load_part)(from + d * stride, count) : zero);
 }
 
+/* The vectors of a gated panel of which `units` are left: in the last one, lane (or column) g * units + u belongs to gate
+ * g of unit u if that saves a vector. */
+MG_FN int MG_NAME(gated_vectors)(long units, int gates)
+{
+    return units >= MG_LANES ? gates : (int)((units * gates + MG_LANES - 1) / MG_LANES);
+}
+
 /* Number of elements of all panels. `width` is the number of columns, or of units if the panels are gated. */
 static size_t MG_NAME(packed_size)(long width, long depth, int vectors, int gated)
 {
-    long block = gated ? MG_LANES : vectors * MG_LANES;
-    return (size_t)((width + block - 1) / block) * (size_t)(depth + 1) * (size_t)(vectors * MG_LANES);
+    if (gated) {
+        long all = width / MG_LANES * vectors;
+        if (width % MG_LANES)
+            all += MG_NAME(gated_vectors)(width % MG_LANES, vectors);
+        return (size_t)(all * (depth + 1) * MG_LANES);
+    }
+    long block = vectors * MG_LANES;
+    return (size_t)((width + block - 1) / block) * (size_t)(depth + 1) * (size_t)block;
 }
 
-/* Packs columns (or units) [first, end) of `matrix`, of which column c is row c if `transposed`, where `to` is the start
+/* The last gated panel, of `units` units from `first` on, if its gates lie side by side. */
+static void MG_NAME(pack_side_by_side)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, const MG_ELEMENT *bias,
+                                       long width, long depth, int gates, long first, long units)
+{
+    const long step = MG_NAME(gated_vectors)(units, gates) * MG_LANES;
+    for (long column = 0; column < step; column++) {
+        const long row = column / units * width + first + column % units;
+        const int used = column < gates * units;
+        to[column] = used && bias ? bias[row] : 0;
+        for (long d = 0; d < depth; d++)
+            to[(d + 1) * step + column] = used ? matrix[row * stride + d] : 0;
+    }
+}
+
+/* Packs columns (or units) [first, end) of `matrix`, of which column c is row c if `transposed` (gated
+ * panels always are), where `to` is the start
  * of all panels and `first` a multiple of a panel's. `bias` has one element per column, or is NULL. Unless `transposed`,
- * rows from `split` on are those of `rest`. */
-static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, const MG_ELEMENT *rest, long split, long stride,
-                          int transposed, const MG_ELEMENT *bias, long width, long depth, int vectors, int gated,
-                          long first, long end)
+ * rows from `split` on are those of `rest`, `rest_stride` apart. */
+static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, const MG_ELEMENT *rest, long split,
+                          long rest_stride, int transposed, const MG_ELEMENT *bias, long width, long depth, int vectors,
+                          int gated, long first, long end)
 {
     const long block = gated ? MG_LANES : vectors * MG_LANES;
     MG_VALUE zero = {0};
@@ -157,6 +189,10 @@ static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, const MG_ELE
         if (!gated && width - first <= MG_LANES)
             vectors = 1;
         const long step = vectors * MG_LANES;
+        if (gated && MG_NAME(gated_vectors)(width - first, vectors) < vectors) {
+            MG_NAME(pack_side_by_side)(to, matrix, stride, bias, width, depth, vectors, first, width - first);
+            return;
+        }
         for (int v = 0; v < vectors; v++) {
             long column = gated ? v * width + first : first + v * MG_LANES;
             long count = gated ? width - first : width - first - v * MG_LANES;
@@ -168,8 +204,8 @@ static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, const MG_ELE
             } else {
                 MG_NAME(pack_columns)(lanes + step, step, matrix + column, stride, count, mg_smaller(split, depth));
                 if (split < depth)
-                    MG_NAME(pack_columns)(lanes + step * (1 + split), step, rest + column, stride, count,
-                                          depth - split);
+                    MG_NAME(pack_columns)(lanes + step * (1 + split), step, rest + column, rest_stride,
+                                          count, depth - split);
             }
         }
         to += step * (depth + 1);
@@ -307,9 +343,9 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
     MG_VALUE sums[MG_TILE_SUMS];
     for (long begin = 0; begin < width; begin += at_once) {
         const long end = mg_smaller(width, begin + at_once);
-        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block;
-        for (long r = 0; r < rows; r += most) {
-            const long count = mg_smaller(most, rows - r);
+        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block && (a_transposed || rows > MG_ROWS_AS_THEY_ARE);
+        for (long r = 0, count; r < rows; r += count) {
+            count = mg_smaller(most, rows - r);
             const MG_ELEMENT *panel = panels + begin / block * panel_size;
             const MG_ELEMENT *tile = a + (a_transposed ? r : r * a_stride);
             for (long lane = 0; copied && lane < count; lane += MG_LANES)
@@ -386,8 +422,8 @@ MG_FN void MG_NAME(sum_lanes)(const MG_VALUE *four, MG_ELEMENT *to)
 }
 
 /* `rows` rows times four columns (or fewer, the last standing in for the missing). */
-MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
-                             const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
+MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_ELEMENT *a, long a_stride,
+                             const MG_ELEMENT *b, const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
 {
     MG_VALUE sum[16] = {{0}};
     MG_ELEMENT result[4];
@@ -400,7 +436,7 @@ MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_
         MG_UNROLL for (int j = 0; j < 4; j++) y[j] = load(b_row[j] + d);                                               \
         MG_UNROLL for (int r = 0; r < rows; r++)                                                                       \
         {                                                                                                              \
-            MG_VALUE x = load(a + r * depth + d);                                                                      \
+            MG_VALUE x = load(a + r * a_stride + d);                                                                      \
             MG_UNROLL for (int j = 0; j < 4; j++) sum[4 * r + j] += x * y[j];                                          \
         }                                                                                                              \
     }
@@ -422,18 +458,22 @@ MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_
 
 /* A few rows times a transposed matrix, c = a b^T + bias, with b read where it lies: for so few, packing would cost
  * more than it saves. Sums run along the rows of b, and across the lanes only at the end. */
-static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, const MG_ELEMENT *b,
-                                  const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
+static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
+                                  const MG_ELEMENT *b, const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
 {
     for (long column = 0; column < width; column += 4) {
         long columns = mg_smaller(4, width - column), r = 0;
         const MG_ELEMENT *b_four = b + column * depth, *bias_four = bias ? bias + column : NULL;
         MG_ELEMENT *c_four = c + column;
+#define MG_FEW(count)                                                                                                  \
+    MG_NAME(few_tile)(count, columns, depth, a + r * a_stride, a_stride, b_four, bias_four, c_four + r * c_stride,     \
+                      c_stride)
         for (; MG_VECTOR_BYTES == 64 && r + 4 <= rows; r += 4)
-            MG_NAME(few_tile)(4, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
+            MG_FEW(4);
         for (; r + 2 <= rows; r += 2)
-            MG_NAME(few_tile)(2, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
+            MG_FEW(2);
         if (r < rows)
-            MG_NAME(few_tile)(1, columns, depth, a + r * depth, b_four, bias_four, c_four + r * c_stride, c_stride);
+            MG_FEW(1);
+#undef MG_FEW
     }
 }

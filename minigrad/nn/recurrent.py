@@ -150,7 +150,10 @@ class RNNBase(_Layers):
         return _named(self, self._all_weights[0][:1])[0]
 
     def _run(self, x, hx, batch_sizes):
-        weights = self.all_weights if self.bias else [[*pair, None, None] for pair in self.all_weights]
+        if self.bias:
+            weights = _named(self, [name for names in self._all_weights for name in names])
+        else:
+            weights = [w for pair in self.all_weights for w in (*pair, None, None)]
         return recurrent(self.mode, x, hx, weights, self._directions(), batch_sizes, self._between())
 
 

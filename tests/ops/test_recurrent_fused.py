@@ -7,7 +7,16 @@ from minigrad import kernels
 from minigrad._core import array_of, tensor_from_array, variable_from_array
 from minigrad.autograd import grad
 from minigrad.ops import recurrent as fused
-from minigrad.ops.recurrent import CELLS, GATES, LAYERS, STEPS, layer_reference, recurrent, recurrent_step
+from minigrad.ops.recurrent import (
+    CELLS,
+    GATES,
+    LAYERS,
+    STEPS,
+    recurrent,
+    recurrent_step,
+    stack_operation,
+    stack_reference,
+)
 
 SIZES = [None, [3, 2, 2, 1], [2], [1, 1, 1]]
 
@@ -57,29 +66,88 @@ def assert_same(found, wanted, bound):
             np.testing.assert_allclose(f, w, rtol=0, atol=bound)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
+def stack_arguments(kind, rng, layers, directions, sizes, bias=True):
+    """x, states and all weights of a stack with 3 features and hidden size 2."""
+    batch, found = 2 if sizes is None else sizes[0], []
+    for layer in range(layers):
+        for _ in range(directions):
+            x_size = (
+                (4, 2, 2 * directions if layer else 3)
+                if sizes is None
+                else (sum(sizes), 2 * directions if layer else 3)
+            )
+            found.append(arguments(kind, rng, x_size, (layers * directions, batch, 2), bias))
+    return found[0][:-4] + [w for run in found for w in run[-4:]]
+
+
+@pytest.mark.parametrize(("layers", "directions"), [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("kind", CELLS)
-def test_layer_equals_reference(kind, bias, sizes, reverse, rng):
-    x_size = (4, 2, 3) if sizes is None else (sum(sizes), 3)
-    batch = 2 if sizes is None else sizes[0]
-    arrays = arguments(kind, rng, x_size, (1, batch, 2), bias)
+def test_stack_equals_reference(kind, bias, sizes, layers, directions, rng):
+    arrays = stack_arguments(kind, rng, layers, directions, sizes, bias)
     kept = [None if a is None else a.copy() for a in arrays]
     steps = None if sizes is None else np.array(sizes)
+    operation = stack_operation(kind, layers * directions)
 
     def reference(x, *rest):
         if kind != "LSTM":
-            return layer_reference(kind, x, *rest, sizes, reverse)
-        output, hidden = layer_reference(kind, x, rest[:2], *rest[2:], sizes, reverse)
+            return stack_reference(kind, x, rest[0], rest[1:], sizes, directions)
+        output, hidden = stack_reference(kind, x, rest[:2], rest[2:], sizes, directions)
         return output, *hidden
 
-    found = derivatives(lambda *v: LAYERS[kind](*v, steps, reverse), arrays, 7)
+    found = derivatives(lambda *v: operation(*v, steps, directions), arrays, 7)
     wanted = derivatives(reference, arrays, 7)
     for f, w, bound in zip(found, wanted, (1e-14, 1e-13, 1e-13, 1e-12)):
         assert_same(f, w, bound)
     for a, before in zip(arrays, kept):
         assert a is None or np.array_equal(a, before), "an input was changed"
+
+
+@pytest.mark.parametrize("sizes", [None, [3, 2, 2, 1]], ids=str)
+@pytest.mark.parametrize("kind", CELLS)
+def test_no_initial_state_is_zeros(kind, sizes, rng):
+    states = 2 if kind == "LSTM" else 1
+    arrays = stack_arguments(kind, rng, 2, 2, sizes)
+    steps = None if sizes is None else np.array(sizes)
+    zeros = [np.zeros_like(a) for a in arrays[1 : 1 + states]]
+    left_out = derivatives(
+        lambda x, *w: stack_operation(kind, 4)(x, *[None] * states, *w, steps, 2), arrays[:1] + arrays[1 + states :], 7
+    )
+    given = derivatives(lambda *v: stack_operation(kind, 4)(*v, steps, 2), arrays[:1] + zeros + arrays[1 + states :], 7)
+    np.testing.assert_array_equal(left_out[0][0], given[0][0])
+    for f, w in zip(left_out[1], given[1][:1] + given[1][1 + states :]):
+        np.testing.assert_array_equal(f, w)
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("kind", CELLS)
+def test_deep_stacks_are_cut(kind, directions, rng):
+    """More layers than one node can keep: the same values and gradients, with and without an initial state."""
+    layers = 5
+    x, *states, weights = (lambda a: [*a[: 3 if kind == "LSTM" else 2], a[3 if kind == "LSTM" else 2 :]])(
+        stack_arguments(kind, rng, layers, directions, None)
+    )
+
+    def run(function):
+        def outputs(x, *rest):
+            hidden = rest[: len(states)] if kind == "LSTM" else rest[0]
+            output, last = function(kind, x, hidden, rest[len(states) :])
+            return [output, *(last if kind == "LSTM" else [last])]
+
+        values = variables([x, *states, *weights])
+        found = outputs(*values)
+        return [array_of(o) for o in found] + [
+            array_of(g) for g in grad(found[0].sum() + found[1].sum(), values[:1] + values[-4:])
+        ]
+
+    fused_ = run(lambda kind, x, hidden, w: recurrent(kind, x, hidden, w, directions))
+    wanted = run(lambda kind, x, hidden, w: stack_reference(kind, x, hidden, w, None, directions))
+    assert_same(fused_, wanted, 1e-13)
+    values = variables([x, *weights])
+    output, _ = recurrent(kind, values[0], None, values[1:], directions)
+    wanted, _ = stack_reference(kind, values[0], None, values[1:], None, directions)
+    np.testing.assert_allclose(array_of(output), array_of(wanted), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 3), (3, 1)], ids=str)
@@ -102,8 +170,8 @@ def test_step_equals_reference(kind, bias, sizes, rng):
 def test_sizes_of_one(kind, sizes, rng):
     steps, batch, features, hidden = sizes
     arrays = arguments(kind, rng, (steps, batch, features), (1, batch, hidden))
-    found = derivatives(lambda *v: LAYERS[kind](*v, None, False), arrays, 7)
-    wanted = derivatives(lambda *v: LAYERS[kind].reference(*v, None, False), arrays, 7)
+    found = derivatives(lambda *v: LAYERS[kind](*v, None, 1), arrays, 7)
+    wanted = derivatives(lambda *v: LAYERS[kind].reference(*v, None, 1), arrays, 7)
     for f, w in zip(found, wanted):
         assert_same(f, w, 1e-12)
 
@@ -112,10 +180,10 @@ def test_sizes_of_one(kind, sizes, rng):
 def test_only_what_is_needed_is_computed(argument, rng):
     """A gradient for one argument alone is the one that comes with all the others."""
     arrays = arguments("LSTM", rng, (4, 2, 3), (1, 2, 2))
-    everything = derivatives(lambda *v: LAYERS["LSTM"](*v, None, False), arrays, 7)[1][argument]
+    everything = derivatives(lambda *v: LAYERS["LSTM"](*v, None, 1), arrays, 7)[1][argument]
     values = [variable_from_array(a) for a in arrays]
     values[argument].requires_grad = True
-    outputs = LAYERS["LSTM"](*values, None, False)
+    outputs = LAYERS["LSTM"](*values, None, 1)
     seeded = np.random.default_rng(7)
     upstream = [tensor_from_array(seeded.uniform(-1, 1, array_of(o).shape)) for o in outputs]
     (alone,) = grad(outputs, [values[argument]], upstream)
@@ -145,7 +213,7 @@ def test_outputs_that_are_not_used(used, rng):
     """Some outputs only: their gradient is that with zeros for the others."""
     arrays = arguments("LSTM", rng, (4, 2, 3), (1, 2, 2))
     values = variables(arrays)
-    outputs = LAYERS["LSTM"](*values, None, False)
+    outputs = LAYERS["LSTM"](*values, None, 1)
     upstream = [rng.uniform(-1, 1, array_of(o).shape) * (k in used) for k, o in enumerate(outputs)]
     some = grad([outputs[k] for k in used], values, [tensor_from_array(upstream[k]) for k in used], retain_graph=True)
     every = grad(outputs, values, [tensor_from_array(g) for g in upstream])
@@ -156,7 +224,7 @@ def test_outputs_that_are_not_used(used, rng):
 @pytest.mark.parametrize("kind", CELLS)
 def test_output_changed_in_place_before_backward_is_noticed(kind, rng):
     values = variables(arguments(kind, rng, (4, 2, 3), (1, 2, 2)))
-    output, *_ = LAYERS[kind](*values, None, False)
+    output, *_ = LAYERS[kind](*values, None, 1)
     loss = output * 1
     output *= 2
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -168,7 +236,7 @@ def test_final_state_has_memory_of_its_own(kind, rng):
     """Changing a final state in place, as truncated backpropagation does, leaves output and gradients alone."""
     arrays = arguments(kind, rng, (4, 2, 3), (1, 2, 2))
     values = variables(arrays)
-    output, *states = LAYERS[kind](*values, None, False)
+    output, *states = LAYERS[kind](*values, None, 1)
     wanted = array_of(output).copy()
     upstream = tensor_from_array(rng.uniform(-1, 1, (4, 2, 2)))
     before = [
@@ -192,7 +260,7 @@ def test_arrays_without_kernels_take_the_reference(kind, directions, sizes, rng,
         for _ in range(directions):
             width = 3 if layer == 0 else 2 * directions
             states = 2 if kind == "LSTM" else 1
-            weights.append(variables(arguments(kind, rng, (1, width), (1, 1, 2))[1 + states :]))
+            weights += variables(arguments(kind, rng, (1, width), (1, 1, 2))[1 + states :])
     batch = 2 if sizes is None else 3
     x = variable_from_array(rng.uniform(-1, 1, (4, 2, 3) if sizes is None else (6, 3)))
     h = variable_from_array(rng.uniform(-1, 1, (2 * directions, batch, 2)))
@@ -205,10 +273,10 @@ def test_arrays_without_kernels_take_the_reference(kind, directions, sizes, rng,
     def step():
         first = variable_from_array(array_of(x).reshape(-1, 3)[:2])
         state = variable_from_array(array_of(h)[0, :2])
-        out = recurrent_step(kind, first, (state, state * 0.5) if kind == "LSTM" else state, *weights[0])
+        out = recurrent_step(kind, first, (state, state * 0.5) if kind == "LSTM" else state, *weights[:4])
         return list(out) if kind == "LSTM" else [out]
 
-    wanted = [w for weight in weights for w in weight if w is not None]
+    wanted = [w for w in weights if w is not None]
 
     def found():
         outputs = run(hidden) + run(None) + step()

@@ -1,0 +1,115 @@
+/* Whole products and sums, shared by threads. Included by recurrent_loops.h for each element type. */
+
+/* A product is shared by columns if every thread gets at least so many panels. */
+#define MG_PANELS_PER_SHARE 4
+
+/* Rows [top, bottom) and columns [first, end) of a product, by one thread. */
+static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, long first, long end, void *panels)
+{
+    const MG_ELEMENT *a = (const MG_ELEMENT *)p->a + top * (p->a_transposed ? 1 : p->depth);
+    const MG_ELEMENT *b = (const MG_ELEMENT *)p->b + first * (p->b_transposed ? p->b_step : 1);
+    const MG_ELEMENT *rest = p->split < p->depth ? (const MG_ELEMENT *)p->b_rest + first : NULL;
+    const MG_ELEMENT *bias = p->bias ? (const MG_ELEMENT *)p->bias + first : NULL;
+    MG_ELEMENT *c = (MG_ELEMENT *)p->c + top * p->width + first;
+    const long a_stride = p->a_transposed ? p->rows : p->depth;
+    if (p->few) {
+        MG_NAME(multiply_few)(bottom - top, end - first, p->depth, a, p->depth, b, bias, c, p->width);
+        return;
+    }
+    long start = 0;
+    do {
+        const long depth = mg_smaller(p->depth - start, MG_DEPTH_AT_ONCE);
+        const long split = start < p->split ? p->split - start : 0;
+        MG_NAME(pack)(panels, b + start * (p->b_transposed ? 1 : p->b_step), p->b_step,
+                      split < depth ? rest + (start + split - p->split) * p->rest_step : NULL, split, p->rest_step,
+                      p->b_transposed, start ? NULL : bias, end - first, depth, 2, 0, 0, end - first);
+        MG_NAME(multiply_panels)(bottom - top, end - first, depth, a + start * (p->a_transposed ? a_stride : 1),
+                                 a_stride, p->a_transposed, panels, c, p->width,
+                                 start > 0 || p->accumulate);
+        start += depth;
+    } while (start < p->depth);
+}
+
+static size_t MG_NAME(panel_bytes)(const mg_product *p, long width)
+{
+    return MG_NAME(packed_size)(width, mg_smaller(p->depth, MG_DEPTH_AT_ONCE), 2, 0) * sizeof(MG_ELEMENT);
+}
+
+/* Threads share a product by columns, each packing its own, if there are enough of them; else by rows, when all pack the
+ * same. */
+static size_t MG_NAME(product_plan)(mg_product *p, int threads)
+{
+    const long block = 2 * MG_LANES, panels = (p->width + block - 1) / block;
+    const long tiles = (p->rows + MG_TILE_ROWS(2) - 1) / MG_TILE_ROWS(2);
+    p->few = p->rows <= MG_FEW_ROWS && p->b_transposed && !p->a_transposed;
+    p->parts = mg_parts(threads, 2.0 * (double)p->rows * (double)p->width * (double)p->depth,
+                        panels > tiles ? panels : tiles);
+    p->by_rows = !p->few && panels < MG_PANELS_PER_SHARE * p->parts && tiles > panels;
+    if (p->few)
+        p->parts = (int)mg_smaller(p->parts, panels);
+    return (size_t)p->parts *
+           MG_NAME(panel_bytes)(p, p->by_rows ? p->width : (panels + p->parts - 1) / p->parts * block);
+}
+
+static void MG_NAME(product_part)(void *context, int part)
+{
+    const mg_product *p = context;
+    const long block = 2 * MG_LANES, panels = (p->width + block - 1) / block;
+    const long most = MG_TILE_ROWS(2), tiles = (p->rows + most - 1) / most;
+    if (p->by_rows)
+        MG_NAME(product_block)(p, mg_cut(tiles, part, p->parts) * most,
+                               mg_smaller(p->rows, mg_cut(tiles, part + 1, p->parts) * most), 0, p->width,
+                               (char *)p->scratch + (size_t)part * MG_NAME(panel_bytes)(p, p->width));
+    else
+        MG_NAME(product_block)(p, 0, p->rows, mg_cut(panels, part, p->parts) * block,
+                               mg_smaller(p->width, mg_cut(panels, part + 1, p->parts) * block),
+                               (char *)p->scratch + (size_t)part *
+                               MG_NAME(panel_bytes)(p, (panels + p->parts - 1) / p->parts * block));
+}
+
+static void MG_NAME(product)(mg_product *p, void *scratch)
+{
+    p->scratch = scratch;
+    mg_parallel(MG_NAME(product_part), p, p->parts);
+}
+
+typedef struct {
+    long rows, width;
+    const MG_ELEMENT *a;
+    MG_ELEMENT *to;
+    int parts;
+} MG_NAME(shared_sum);
+
+/* Four vectors of columns at a time, which is a whole cache line or several of each row. */
+static void MG_NAME(sum_rows_part)(void *context, int part)
+{
+    const MG_NAME(shared_sum) *sum = context;
+    const long block = 4 * MG_LANES, blocks = (sum->width + block - 1) / block;
+    const long end = mg_smaller(sum->width, mg_cut(blocks, part + 1, sum->parts) * block);
+    for (long first = mg_cut(blocks, part, sum->parts) * block; first < end; first += block) {
+        const MG_ELEMENT *from = sum->a + first;
+        const long left = sum->width - first;
+        MG_VALUE total[4] = {{0}};
+        if (left >= block)
+            for (long i = 0; i < sum->rows; i++, from += sum->width)
+                for (int v = 0; v < 4; v++)
+                    total[v] += MG_NAME(load)(from + v * MG_LANES);
+        else
+            for (long i = 0; i < sum->rows; i++, from += sum->width)
+                for (int v = 0; v < 4 && v * MG_LANES < left; v++)
+                    total[v] += MG_NAME(load_upto)(from + v * MG_LANES, left - v * MG_LANES);
+        for (int v = 0; v < 4 && v * MG_LANES < left; v++)
+            MG_NAME(store_upto)(sum->to + first + v * MG_LANES, total[v], left - v * MG_LANES);
+    }
+}
+
+/* Reading an element counts as so many operations. */
+#define MG_OPERATIONS_PER_READ 16
+
+static void MG_NAME(sum_rows)(long rows, long width, const void *a, void *to, int threads)
+{
+    MG_NAME(shared_sum) sum = {rows, width, a, to, 1};
+    sum.parts = mg_parts(threads, (double)MG_OPERATIONS_PER_READ * (double)rows * (double)width,
+                         width / (4 * MG_LANES));
+    mg_parallel(MG_NAME(sum_rows_part), &sum, sum.parts);
+}
