@@ -2,8 +2,7 @@
 
 A row of scores is a few dozen numbers, so each function goes through its matrix row by row while the row is in the
 first-level cache: the maximum, the exponentials and their sum are one visit to memory, not one each. Cross entropy
-writes nothing of the matrix's size on the way forward; the way back computes the exponentials again, which takes less
-time than writing them down and reading them.
+writes nothing of the matrix's size on the way forward; the way back computes the exponentials again.
 
 The frequent case (NumPy arrays of float32 or float64, contiguous; indices within their limits) is computed here. For
 anything else, arrays of other libraries included, a function says None and its caller in `ops` uses NumPy's functions,
