@@ -14,6 +14,7 @@ import os
 cimport numpy as cnp
 
 from minigrad.kernels._recurrent cimport product
+from minigrad.kernels._memory cimport empty
 from minigrad.kernels.arrays cimport same_shape, type_of
 
 cnp.import_array()
@@ -147,7 +148,7 @@ def squared_error(a, b, bint average):
     cdef long n = cnp.PyArray_SIZE(<array>a)
     cdef double total = table.of[type].squared_error(cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b), n)
     cdef cnp.npy_intp one = 1
-    cdef array out = cnp.PyArray_EMPTY(1, &one, cnp.PyArray_TYPE(<array>a), 0)
+    cdef array out = empty(1, &one, cnp.PyArray_TYPE(<array>a))
     if average:
         total /= n
     if type:
@@ -165,8 +166,7 @@ def scaled_difference(a, b, g, double factor):
     if cnp.PyArray_SIZE(<array>g) != 1:
         return None
     factor *= (<double *> cnp.PyArray_DATA(<array>g))[0] if type else (<float *> cnp.PyArray_DATA(<array>g))[0]
-    cdef array out = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a),
-                                       cnp.PyArray_TYPE(<array>a), 0)
+    cdef array out = empty(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a))
     table.of[type].scaled_difference(cnp.PyArray_DATA(out), cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b),
                                      factor, cnp.PyArray_SIZE(<array>a))
     return out

@@ -285,9 +285,7 @@ cdef array special(int function, object a):
     cdef long n
     if kind < 0:
         raise TypeError(f"expected an array of float32 or float64, got {a!r}")
-    out = cnp.PyArray_EMPTY(
-        cnp.PyArray_NDIM(given), cnp.PyArray_DIMS(given), cnp.PyArray_TYPE(given), 0
-    )
+    out = empty(cnp.PyArray_NDIM(given), cnp.PyArray_DIMS(given), cnp.PyArray_TYPE(given))
     n = cnp.PyArray_SIZE(out)
     with nogil:
         mg_special_loop(function, kind == 0, cnp.PyArray_DATA(out), cnp.PyArray_DATA(given), n)

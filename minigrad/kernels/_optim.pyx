@@ -4,6 +4,9 @@ A step reads and writes up to five arrays of the parameter's size. As NumPy form
 often and makes a temporary a term; here each element is read, stepped and written once. A model has many small
 parameters (the biases), so a call takes all of them: checking a parameter costs less than calling a function for it.
 
+The loops are plain C, which the compiler makes vectors of if sqrt need not set errno (setup.py). Training a character
+model, Adam took 2.0 ns an element before it was compiled so, and 0.3 to 0.7 since.
+
 The frequent case (NumPy arrays of float32 or float64, of one type and shape, contiguous, none overlapping another) is
 computed here. What else there is, arrays of other libraries included, is returned to the caller in `ops`, which has the
 same formulas in NumPy's functions.

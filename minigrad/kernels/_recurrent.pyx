@@ -9,8 +9,8 @@ belong to step t (a plain (seq, batch) input is the special case of equal batch 
 The four kinds share every line except the cells, which are in gates.h. What backward needs is kept in a
 `SavedSequence`, whose arrays are as laid out by the kernel and of no interest outside.
 
-Memory is taken from and given back to the small store of blocks.h, also that of large results: those are arrays whose
-base is a `Block`. Work that is worth it is shared by the threads of threads.h.
+Scratch is taken from and given back to the store of blocks.h, results come from that of `_memory`. Work that is worth
+it is shared by the threads of threads.h.
 
 In parts: this file has the instruction sets and the threads, _recurrent_arrays.pxi what arrays must be and new ones,
 _recurrent_stack.pxi the layers, _recurrent_loop.pxi the loop alone.
@@ -27,6 +27,8 @@ import os
 import numpy as np
 
 cimport numpy as cnp
+
+from minigrad.kernels._memory cimport empty as result
 
 cnp.import_array()
 
@@ -45,7 +47,6 @@ cdef extern from *:
         MG_LSTM
         MG_GRU
         MG_MOST_THREADS
-        MG_SMALL_BLOCK
 
     ctypedef struct mg_sequence:
         int kind, reverse, initial, threads

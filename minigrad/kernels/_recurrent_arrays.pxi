@@ -9,16 +9,6 @@ cdef void *scratch_block(size_t bytes) except NULL:
     return block
 
 
-@cython.final
-@cython.freelist(16)
-cdef class Block:
-    """Owner of the memory of an array."""
-    cdef void *memory
-
-    def __dealloc__(self):
-        mg_give(self.memory)
-
-
 cdef array checked(object value, str name, int typenum):
     """`value` as a contiguous, aligned array in native byte order; it must be an array of the given type."""
     if not isinstance(value, np.ndarray):
@@ -73,35 +63,20 @@ cdef int floating(object value, str name, int dimensions, str symbols) except -1
     return got
 
 
-cdef array new(int dimensions, cnp.npy_intp *shape, int typenum):
-    """A new array of any content, large ones from the store of blocks."""
-    cdef size_t bytes = 4 if typenum == cnp.NPY_FLOAT32 else 8
-    cdef int i
-    for i in range(dimensions):
-        bytes *= <size_t>shape[i]
-    if bytes <= MG_SMALL_BLOCK:
-        return cnp.PyArray_EMPTY(dimensions, shape, typenum, 0)
-    cdef Block block = Block.__new__(Block)
-    block.memory = scratch_block(bytes)
-    cdef array out = cnp.PyArray_SimpleNewFromData(dimensions, shape, typenum, block.memory)
-    cnp.set_array_base(out, block)
-    return out
-
-
 cdef array empty(long rows, long columns, int typenum):
     cdef cnp.npy_intp[2] shape = [rows, columns]
-    return new(2, shape, typenum)
+    return result(2, shape, typenum)
 
 
 cdef array empty_cube(long depth, long rows, long columns, int typenum):
     """Of two dimensions if `depth` is negative."""
     cdef cnp.npy_intp[3] shape = [depth, rows, columns]
-    return new(3, shape, typenum) if depth >= 0 else new(2, &shape[1], typenum)
+    return result(3, shape, typenum) if depth >= 0 else result(2, &shape[1], typenum)
 
 
 cdef inline array empty_vector(long size, int typenum):
     cdef cnp.npy_intp[1] shape = [size]
-    return cnp.PyArray_EMPTY(1, shape, typenum, 0)
+    return result(1, shape, typenum)
 
 
 # ---------------------------------------------------------------- products

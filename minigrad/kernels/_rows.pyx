@@ -2,8 +2,7 @@
 
 A row of scores is a few dozen numbers, so each function goes through its matrix row by row while the row is in the
 first-level cache: the maximum, the exponentials and their sum are one visit to memory, not one each. Cross entropy
-writes nothing of the matrix's size on the way forward; the way back computes the exponentials again, which takes less
-time than writing them down and reading them.
+writes nothing of the matrix's size on the way forward; the way back computes the exponentials again.
 
 The frequent case (NumPy arrays of float32 or float64, contiguous; indices within their limits) is computed here. For
 anything else, arrays of other libraries included, a function says None and its caller in `ops` uses NumPy's functions,
@@ -17,6 +16,7 @@ import os
 
 cimport numpy as cnp
 
+from minigrad.kernels._memory cimport empty
 from minigrad.kernels.arrays cimport same_shape, type_of
 
 cnp.import_array()
@@ -76,7 +76,7 @@ use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decod
 
 
 cdef inline array like(array x):
-    return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+    return empty(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
 
 
 cdef inline bint indices(object value) noexcept:
@@ -165,7 +165,7 @@ cdef bint classes_of(object target, object weight, object ignored, int type, lon
 
 cdef array single(int type, double value):
     cdef cnp.npy_intp one = 1
-    cdef array out = cnp.PyArray_EMPTY(1, &one, cnp.NPY_FLOAT64 if type else cnp.NPY_FLOAT32, 0)
+    cdef array out = empty(1, &one, cnp.NPY_FLOAT64 if type else cnp.NPY_FLOAT32)
     if type:
         (<double *>cnp.PyArray_DATA(out))[0] = value
     else:
@@ -189,10 +189,10 @@ cdef tuple loss(object x, object target, object weight, object ignored, bint ave
         return None
     shape[0], shape[1] = rows, 2
     if not reduce:
-        losses = cnp.PyArray_EMPTY(1, shape, cnp.PyArray_TYPE(<array>x), 0)
+        losses = empty(1, shape, cnp.PyArray_TYPE(<array>x))
         to = cnp.PyArray_DATA(losses)
     if entropy:
-        kept = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(<array>x), 0)
+        kept = empty(2, shape, cnp.PyArray_TYPE(<array>x))
         keep = cnp.PyArray_DATA(kept)
     data = cnp.PyArray_DATA(<array>x)
     with nogil:
@@ -217,7 +217,7 @@ cdef array loss_backward(object g, object x, object kept, object target, object 
     if not one and cnp.PyArray_SIZE(<array>g) != rows:
         return None
     shape[0], shape[1] = rows, columns
-    out = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(<array>g), 0)
+    out = empty(2, shape, cnp.PyArray_TYPE(<array>g))
     cdef void *to = cnp.PyArray_DATA(out)
     cdef const void *slope = cnp.PyArray_DATA(<array>g)
     cdef const void *data
@@ -294,7 +294,7 @@ def take_rows(weight, index):
     for k in range(ndim):
         shape[k] = cnp.PyArray_DIM(<array>index, k)
     shape[ndim] = cnp.PyArray_DIM(<array>weight, 1)
-    cdef array out = cnp.PyArray_EMPTY(ndim + 1, shape, cnp.PyArray_TYPE(<array>weight), 0)
+    cdef array out = empty(ndim + 1, shape, cnp.PyArray_TYPE(<array>weight))
     cdef char *to = <char *>cnp.PyArray_DATA(out)
     cdef const char *data = <const char *>cnp.PyArray_DATA(<array>weight)
     cdef const int64_t *number = <const int64_t *>cnp.PyArray_DATA(<array>index)

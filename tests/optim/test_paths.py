@@ -155,8 +155,8 @@ def test_names_of_the_state(name):
 
 
 @pytest.mark.parametrize("name", STATE)
-def test_blocks_change_nothing(name):
-    """A parameter larger than a block, and one that is not contiguous, take the step of their elements."""
+def test_layout_and_size_change_nothing(name):
+    """A large parameter, and one that is not contiguous, take the step of their elements."""
     options, _ = STATE[name]
     rng = np.random.default_rng(3)
     values, grads = rng.normal(size=(200, 250)), rng.normal(size=(3, 200, 250))
