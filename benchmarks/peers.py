@@ -1,6 +1,7 @@
 """The libraries that benchmarks/rnn.py times. Each takes a case, PyTorch's weights by name, the input and the threads.
 
-`forward()` and `train()` run once; `result(part)` says what that computed, as NumPy arrays by name.
+`forward()`, `train()` and `train_input()` run once; `result(part)` says what that computed, as NumPy arrays by name;
+`takes(case)` whether the library has such a thing.
 """
 
 import os
@@ -8,37 +9,114 @@ import os
 import numpy as np
 
 
-class Minigrad:
+class _Eager:
+    """minigrad and PyTorch: networks whose parameters have a grad, and the same calls."""
+
     def __init__(self, case, weights, x, threads):
+        self.case = case
+        self.net = self.network(case)
+        for name, p in self.net.named_parameters():
+            p.data.copy_(self.tensor(weights[name if "_l" in name else f"{name}_l0"]))
+        self.parameters = list(self.net.parameters())
+        self.plain, self.wanted = self.given(x, False), self.given(x, True)
+
+    @staticmethod
+    def takes(case):
+        return True
+
+    def named_grads(self):
+        return {name if "_l" in name else f"{name}_l0": p.grad for name, p in self.net.named_parameters()}
+
+    def given(self, x, requires_grad):
+        """(the leaf, what the network is called with)."""
+        if self.case.form == "packed":
+            rows = np.concatenate([x[t, : self._alive(t)] for t in range(self.case.steps)])
+            leaf = self.leaf(rows, requires_grad)
+            return leaf, self.packed(leaf, [self._alive(t) for t in range(self.case.steps)])
+        leaf = self.leaf(x, requires_grad)
+        return leaf, leaf
+
+    def _alive(self, step):
+        return sum(length > step for length in self.case.lengths())
+
+    def call(self, x):
+        if self.case.form == "cell":
+            return self.loop(x)
+        output = self.net(x)[0]
+        return output.data if self.case.form == "packed" else output
+
+    def loop(self, x):
+        """The cell over the steps; the sum of what it gives is that of the states."""
+        hidden, total = self.start, None
+        for step in x:
+            hidden = self.net(step, hidden)
+            h = hidden[0] if self.case.kind == "LSTM" else hidden
+            total = h if total is None else total + h
+        return total
+
+    def _train(self, given):
+        leaf, x = given
+        for p in self.parameters:
+            p.grad = None
+        leaf.grad = None
+        self.call(x).sum().backward()
+
+    def train(self):
+        self._train(self.plain)
+
+    def train_input(self):
+        self._train(self.wanted)
+
+    def result(self, part):
+        if part == "forward":
+            return {"output": self.numbers(self.forward())}
+        getattr(self, part)()
+        found = {name: self.numbers(g) for name, g in self.named_grads().items()}
+        if part == "train_input":
+            found["x"] = self.numbers(self.wanted[0].grad)
+        return found
+
+
+class Minigrad(_Eager):
+    def network(self, case):
         import minigrad
         from minigrad import nn
         from minigrad.autograd import Variable
 
-        self.net = getattr(nn, case.kind)(
-            case.input_size, case.hidden_size, case.layers, bidirectional=case.bidirectional
-        )
-        for name, p in self.net.named_parameters():
-            p.data.copy_(minigrad.from_numpy(weights[name]))
-        self.x = Variable(minigrad.from_numpy(x))
-        self.volatile = Variable(minigrad.from_numpy(x), volatile=True)
-        self.parameters = list(self.net.parameters())
+        self.minigrad, self.Variable = minigrad, Variable
+        if case.form == "cell":
+            zeros = Variable(self.tensor(np.zeros((case.batch, case.hidden_size), case.dtype)))
+            self.start = (zeros, zeros) if case.kind == "LSTM" else zeros
+            net = getattr(nn, f"{case.kind}Cell")(case.input_size, case.hidden_size)
+        else:
+            net = getattr(nn, case.kind)(
+                case.input_size, case.hidden_size, case.layers, bidirectional=case.bidirectional
+            )
+        return net.double() if case.dtype == "float64" else net
+
+    def tensor(self, array):
+        return self.minigrad.from_numpy(array)
+
+    def leaf(self, array, requires_grad):
+        return self.Variable(self.tensor(array), requires_grad=requires_grad)
+
+    def packed(self, rows, batch_sizes):
+        from minigrad.nn.utils.rnn import PackedSequence
+
+        return PackedSequence(rows, batch_sizes)
 
     def forward(self):
-        return self.net(self.volatile)[0]
+        if not hasattr(self, "volatile"):
+            rows = self.Variable(self.plain[0].data, volatile=True)
+            self.volatile = self.packed(rows, self.plain[1].batch_sizes) if self.case.form == "packed" else rows
+        return self.call(self.volatile)
 
-    def train(self):
-        for p in self.parameters:
-            p.grad = None
-        self.net(self.x)[0].sum().backward()
-
-    def result(self, part):
-        if part == "forward":
-            return {"output": self.forward().data.numpy()}
-        self.train()
-        return {name: p.grad.data.numpy() for name, p in self.net.named_parameters()}
+    @staticmethod
+    def numbers(v):
+        return v.data.numpy()
 
 
-class Torch:
+class Torch(_Eager):
     needs = ("torch",)
 
     def __init__(self, case, weights, x, threads):
@@ -46,27 +124,36 @@ class Torch:
 
         torch.set_num_threads(threads)
         self.torch = torch
-        self.net = getattr(torch.nn, case.kind)(
-            case.input_size, case.hidden_size, case.layers, bidirectional=case.bidirectional
-        )
-        self.net.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
-        self.x = torch.from_numpy(x)
-        self.parameters = list(self.net.parameters())
+        super().__init__(case, weights, x, threads)
+
+    def network(self, case):
+        nn = self.torch.nn
+        if case.form == "cell":
+            zeros = self.tensor(np.zeros((case.batch, case.hidden_size), case.dtype))
+            self.start = (zeros, zeros) if case.kind == "LSTM" else zeros
+            net = getattr(nn, f"{case.kind}Cell")(case.input_size, case.hidden_size)
+        else:
+            net = getattr(nn, case.kind)(
+                case.input_size, case.hidden_size, case.layers, bidirectional=case.bidirectional
+            )
+        return net.double() if case.dtype == "float64" else net
+
+    def tensor(self, array):
+        return self.torch.from_numpy(array)
+
+    def leaf(self, array, requires_grad):
+        return self.tensor(array.copy()).requires_grad_(requires_grad)
+
+    def packed(self, rows, batch_sizes):
+        return self.torch.nn.utils.rnn.PackedSequence(rows, self.torch.tensor(batch_sizes))
 
     def forward(self):
         with self.torch.no_grad():
-            return self.net(self.x)[0]
+            return self.call(self.plain[1])
 
-    def train(self):
-        for p in self.parameters:
-            p.grad = None
-        self.net(self.x)[0].sum().backward()
-
-    def result(self, part):
-        if part == "forward":
-            return {"output": self.forward().numpy()}
-        self.train()
-        return {name: p.grad.numpy() for name, p in self.net.named_parameters()}
+    @staticmethod
+    def numbers(v):
+        return v.detach().numpy()
 
 
 class Jax:
@@ -74,11 +161,17 @@ class Jax:
 
     needs = ("jax",)
 
+    @staticmethod
+    def takes(case):
+        return not case.form
+
     def __init__(self, case, weights, x, threads):
         if threads == 1:
             os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
         import jax
 
+        if case.dtype == "float64":
+            jax.config.update("jax_enable_x64", True)
         self.jax, jnp = jax, jax.numpy
         sigmoid, tanh = jax.nn.sigmoid, jnp.tanh
 
@@ -126,6 +219,7 @@ class Jax:
         self.weights, self.x = jax.device_put(weights), jax.device_put(x)
         self.net = jax.jit(net)
         self.gradient = jax.jit(jax.grad(lambda w, x: net(w, x).sum()))
+        self.both_gradients = jax.jit(jax.grad(lambda w, x: net(w, x).sum(), argnums=(0, 1)))
 
     def forward(self):
         return self.jax.block_until_ready(self.net(self.weights, self.x))
@@ -133,9 +227,15 @@ class Jax:
     def train(self):
         return self.jax.block_until_ready(self.gradient(self.weights, self.x))
 
+    def train_input(self):
+        return self.jax.block_until_ready(self.both_gradients(self.weights, self.x))
+
     def result(self, part):
         if part == "forward":
             return {"output": np.asarray(self.forward())}
+        if part == "train_input":
+            weights, x = self.train_input()
+            return {"x": np.asarray(x), **{name: np.asarray(g) for name, g in weights.items()}}
         return {name: np.asarray(g) for name, g in self.train().items()}
 
 
@@ -143,6 +243,10 @@ class OnnxRuntime:
     """Inference only."""
 
     needs = ("onnxruntime", "onnx")
+
+    @staticmethod
+    def takes(case):
+        return not case.form and case.dtype == "float32"
 
     def __init__(self, case, weights, x, threads):
         import onnx

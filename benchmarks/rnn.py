@@ -1,18 +1,25 @@
-"""Whole recurrent layers: inference, and training without a gradient to the input.
+"""Whole recurrent layers: inference, training with and without a gradient to the input, and the memory it takes.
 
     python benchmarks/rnn.py [--threads N] [--quick] [--only TEXT] [--write]
 
-Everything is float32, time first. `forward` records nothing; `train` is forward and the backward pass of out.sum() to
-the weights. All libraries compute from the same weights and must agree before they are timed.
+Time comes first in all inputs; numbers are float32 unless the case says otherwise. `forward` records nothing; `train`
+is forward and the backward pass of out.sum() to the weights, `train with dx` to the input as well. All libraries
+compute from the same weights and must agree before they are timed. The memory of training is the peak of a process of
+its own, less what it had before the first step.
 """
 
 import importlib.util
+import json
 import math
+import subprocess
+import sys
 from typing import NamedTuple
 
 import measure
 
-CHOSEN = measure.options(__doc__)
+# --memory LIBRARY CASE: this process trains once for another one of the same program, and tells what memory it took.
+MEMORY = sys.argv[2:4] if sys.argv[1:2] == ["--memory"] else None
+CHOSEN = measure.options(__doc__, sys.argv[4:] if MEMORY else None)
 
 import numpy as np  # noqa: E402, after the number of threads is set
 import peers  # noqa: E402
@@ -28,11 +35,15 @@ class Case(NamedTuple):
     steps: int
     batch: int
     bidirectional: bool = False
+    form: str = ""  # "packed": sequences of all lengths; "cell": a cell in a loop
+    dtype: str = "float32"
 
     def __str__(self):
         stack = f", {self.layers}" if self.layers > 1 else ""
         both = "bidirectional " if self.bidirectional else ""
-        return f"{both}{self.kind}({self.input_size}, {self.hidden_size}{stack}), {self.steps}x{self.batch}"
+        name = f"{both}{self.kind}{'Cell' if self.form == 'cell' else ''}"
+        rest = f"{', packed' if self.form == 'packed' else ''}{', float64' if self.dtype == 'float64' else ''}"
+        return f"{name}({self.input_size}, {self.hidden_size}{stack}), {self.steps}x{self.batch}{rest}"
 
     def weights(self):
         """PyTorch's parameters by name, drawn as PyTorch draws them."""
@@ -49,11 +60,15 @@ class Case(NamedTuple):
                 }
                 for name, size in sizes.items():
                     bound = 1 / math.sqrt(self.hidden_size)
-                    found[f"{name}_{suffix}"] = rng.uniform(-bound, bound, size).astype(np.float32)
+                    found[f"{name}_{suffix}"] = rng.uniform(-bound, bound, size).astype(self.dtype)
         return found
 
     def input(self):
-        return np.random.default_rng(1).standard_normal((self.steps, self.batch, self.input_size), np.float32)
+        return np.random.default_rng(1).standard_normal((self.steps, self.batch, self.input_size), self.dtype)
+
+    def lengths(self):
+        """The lengths of packed sequences: evenly from all steps down to one."""
+        return np.linspace(self.steps, 1, self.batch).round().astype(int).tolist()
 
 
 CASES = [
@@ -70,7 +85,16 @@ CASES = [
     Case("GRU", 512, 512, 2, 48, 128),
     Case("LSTM", 1024, 1024, 1, 50, 64),
     Case("LSTM", 128, 128, 1, 50, 32, bidirectional=True),
+    Case("LSTM", 64, 64, 1, 1000, 1),
+    Case("LSTM", 256, 256, 1, 100, 64),
+    Case("GRU", 128, 128, 1, 50, 32, form="packed"),
+    Case("RNN", 128, 128, 1, 50, 32, form="packed"),
+    Case("LSTM", 64, 64, 1, 100, 16, form="cell"),
+    Case("GRU", 64, 64, 1, 100, 16, form="cell"),
+    Case("RNN", 64, 64, 1, 100, 16, form="cell"),
+    Case("LSTM", 128, 128, 1, 50, 32, dtype="float64"),
 ]
+PARTS = {"forward": "forward", "train": "train", "train_input": "train with dx"}
 
 
 def agree(case, found):
@@ -86,6 +110,40 @@ def agree(case, found):
                 )
 
 
+def memory_of(library, number):
+    """Peak memory in bytes of two training steps of a case, in this process."""
+    case = CASES[int(number)]
+    peer = getattr(peers, library)(case, case.weights(), case.input(), CHOSEN.threads)
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak starts anew
+    before = _status("VmRSS")
+    for _ in range(2):
+        peer.train()
+    return _status("VmHWM") - before
+
+
+def _status(name):
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(f"{name}:"))
+
+
+def memory_table():
+    """The peak memory of training, for the cases whose states alone are 200,000 numbers or more."""
+    table = measure.Table(["minigrad", "torch"])
+    for number, case in enumerate(CASES):
+        title = f"{case}, peak memory of training"
+        numbers = case.steps * case.batch * case.hidden_size * case.layers * (1 + case.bidirectional)
+        if numbers < 200_000 or case.form == "cell" or CHOSEN.only not in title:
+            continue
+        found = []
+        for library in ("Minigrad", "Torch"):
+            command = [sys.executable, __file__, "--memory", library, str(number), "--threads", str(CHOSEN.threads)]
+            found.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        ours, theirs = found
+        table.row([title, f"{ours / 1e6:.1f} MB", f"{theirs / 1e6:.1f} MB", f"{ours / theirs:.2f}"])
+    return table
+
+
 def main():
     libraries = {"minigrad": peers.Minigrad}
     for name, peer in (("torch", peers.Torch), ("jax", peers.Jax), ("onnxruntime", peers.OnnxRuntime)):
@@ -93,18 +151,26 @@ def main():
             libraries[name] = peer
     table = measure.Table(libraries)
     for case in CASES:
+        titles = {part: f"{case}, {words}" for part, words in PARTS.items()}
+        chosen = [part for part, title in titles.items() if CHOSEN.only in title]
+        if not chosen:
+            continue
         made = {
-            name: library(case, case.weights(), case.input(), CHOSEN.threads) for name, library in libraries.items()
+            name: library(case, case.weights(), case.input(), CHOSEN.threads)
+            for name, library in libraries.items()
+            if library.takes(case)
         }
-        for part in ("forward", "train"):
-            title = f"{case}, {part}"
-            if CHOSEN.only not in title:
-                continue
-            runs = {name: getattr(peer, part) for name, peer in made.items() if hasattr(peer, part)}
-            agree(case, {name: peer.result(part) for name, peer in made.items() if hasattr(peer, part)})
-            table.add(title, measure.compare(runs, CHOSEN.quick))
+        for part in chosen:
+            able = {name: peer for name, peer in made.items() if hasattr(peer, part)}
+            agree(case, {name: peer.result(part) for name, peer in able.items()})
+            table.add(titles[part], measure.compare({n: getattr(p, part) for n, p in able.items()}, CHOSEN.quick))
     measure.report("rnn", table, CHOSEN)
+    if "torch" in libraries and sys.platform == "linux":
+        measure.report("rnn_memory", memory_table(), CHOSEN)
 
 
 if __name__ == "__main__":
-    main()
+    if MEMORY:
+        print(json.dumps(memory_of(*MEMORY)))
+    else:
+        main()
