@@ -16,6 +16,29 @@ cdef class Buffer:
     cdef list others_owned
 
 
+@cython.final
+@cython.freelist(64)
+cdef class Part:
+    """A gradient that is `grad` at the place `where` of an array of `size`, and zero elsewhere.
+
+    What a formula may return for one slice of many: adding it up touches the slice, not the whole array, so that a loop
+    over the slices of a Variable costs as much as one pass over it.
+    """
+    cdef object grad, where, size
+
+    def __init__(self, grad, where, size):
+        self.grad, self.where, self.size = grad, where, size
+
+    cdef object whole(self):
+        cdef object place = (<Operation> operations["place"]).forward, args = (self.grad, self.where, self.size)
+        return place(*args) if cnp.PyArray_Check(self.grad) else run_there(self.grad, place, args)
+
+    cdef int add_to(self, object total) except -1:
+        place = total[self.where]
+        add_into(place, self.grad.reshape(place.shape))
+        return 0
+
+
 cdef struct Waiting:
     long long sequence
     PyObject* node
@@ -66,6 +89,15 @@ cdef class Queue:
 
 
 cdef object add_up(object total, object grad, bint* owned, bint create_graph):
+    if type(grad) is Part:
+        if total is None:
+            total = (<Part> grad).whole()
+        else:
+            if not owned[0]:
+                total = copy_array(total)
+            (<Part> grad).add_to(total)
+        owned[0] = True
+        return total
     if total is None:
         owned[0] = False
         return grad
@@ -295,7 +327,7 @@ cdef list step_there(Node node, object grads, long mask, bint create_graph):
 cdef object run_post_hooks(Node node, list result, object grads, bint create_graph):
     level = (lambda g: g) if create_graph else (lambda g: None if g is None else wrap_variable(g, True))
     outputs = tuple([level(g) for g in (grads if node.outputs > 1 else (grads,))])
-    inputs = tuple([level(g) for g in result])
+    inputs = tuple([level((<Part> g).whole() if type(g) is Part else g) for g in result])
     for hook in list(node._post_hooks.values()):
         got = hook(inputs, outputs)
         if got is None:

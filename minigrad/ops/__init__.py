@@ -31,7 +31,7 @@ def connect():
         ge=elementwise.ge,
         invert=bits.invert, bitand=bits.bitand, bitor=bits.bitor, bitxor=bits.bitxor, lshift=bits.lshift,
         rshift=bits.rshift,
-        as_strided=strided.as_strided, write_view=strided.write_view, identity=shape.identity,
+        as_strided=strided.as_strided, write_view=strided.write_view, identity=shape.identity, place=shape.place,
         sum_to_size=shape.sum_to_size,
         matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
         geometry=strided.geometry, accumulate_arrays=kernels.accumulate, copy_array=arrays.copy,

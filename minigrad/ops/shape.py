@@ -10,7 +10,7 @@ import operator
 
 import numpy as np
 
-from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad._core import Operation, Part, Tensor, Variable, array_of
 from minigrad.ops.table import ALL, S, T, row
 
 
@@ -255,7 +255,7 @@ row("expand_as", expand_as, [S(T(3, 1), T(3, 4, grad=False))], types=ALL, export
 
 index = Operation(
     "index", lambda x, where: _at_least_1d(x[where], x), "x", "where",
-    derivatives={"x": lambda g, x_size, where: place(g, where, x_size)}, view=True,
+    derivatives={"x": lambda g, x_size, where: _part(g, where, x_size)}, view=True,
 )  # fmt: skip
 place = Operation("place", lambda x, where, size: _placed(x, where, size), "x", "where size",
                   derivatives={"x": lambda g, where, x_size: reshape(index(g, where), x_size)})  # fmt: skip
@@ -266,6 +266,11 @@ def _at_least_1d(value, x):
     if isinstance(value, type(x)) and value.ndim:
         return value
     raise IndexError("an index of basic slices must leave at least one dimension")
+
+
+def _part(g, where, size):
+    """`place`; of an array only once it is known what it is to be added to."""
+    return place(g, where, size) if isinstance(g, Variable) else Part(g, where, size)
 
 
 def _placed(x, where, size):
