@@ -7,7 +7,7 @@ LAPACK chose; it exists where the values are distinct.
 import numpy as np
 
 from minigrad._core import Operation, like
-from minigrad.ops import arrays, moving
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep
 from minigrad.ops.indexing import raw
 from minigrad.ops.linear import mm_op, transposed
@@ -107,7 +107,6 @@ _symeig_op = Operation(
 )  # fmt: skip
 
 
-@moving.at_home
 def symeig(input, eigenvectors=False, upper=True):
     """symeig(input, eigenvectors=False, upper=True): (e, V), eigenvalues, ascending, and eigenvectors of a symmetric
     matrix.
@@ -117,7 +116,7 @@ def symeig(input, eigenvectors=False, upper=True):
     distinct. Raises RuntimeError for infinities and nan.
     """
     values, vectors = _symeig_op(input, bool(upper), bool(eigenvectors))
-    return values, vectors if eigenvectors else like(input, np.zeros_like(raw(input)))
+    return values, vectors if eigenvectors else like(input, arrays.run(np.zeros_like, raw(input)))
 
 
 # ---------------------------------------------------------------- singular values
