@@ -8,6 +8,7 @@ name (NEP 13 and 18), and so the same lines run on a GPU. That fails, or would m
 - an index array or a mask must lie where the indexed array lies: `beside` brings one that was made on the host there;
 - where a place is named twice in an assignment, NumPy keeps the last value, CuPy any: `write_at`;
 - CuPy adds at named places with atomic instructions, which know few types: `add_at`;
+- the special functions, which NumPy has not: `special`;
 - LAPACK's complaints (a singular matrix) are errors of NumPy's, and switched off in CuPy: `strict_algebra`;
 - the address, the owner and the device of memory.
 
@@ -19,6 +20,8 @@ import contextlib
 import numpy as np
 
 from minigrad.ops import devices
+
+_NOTHING = contextlib.nullcontext()  # one serves all: it can be entered again, and inside of itself
 
 # ---------------------------------------------------------------- where an array is
 
@@ -48,7 +51,7 @@ def library_of(array):
 
 def near(array):
     """A context manager in which new arrays come to lie where `array` does."""
-    return contextlib.nullcontext() if isinstance(array, np.ndarray) else array.device
+    return _NOTHING if isinstance(array, np.ndarray) else array.device
 
 
 def run(function, array, *rest):
@@ -133,6 +136,12 @@ def copy(array):
         return array.copy()
     with array.device:
         return array.copy()
+
+
+def eye(n, array):
+    """The identity matrix (n, n) of the array's type, where it lies; CuPy refuses NumPy's with `like`."""
+    with near(array):
+        return library_of(array).eye(n, dtype=array.dtype)
 
 
 def in_order(array):
@@ -255,10 +264,35 @@ def histogram(x, bins, low, high):
     return np.histogram(x, bins, (low, high))[0]
 
 
+# The names in cupyx.scipy.special and what comes before x there. Its `polygamma` takes no plain number as the order;
+# trigamma(x) is the zeta function at 2, x.
+_SPECIAL = {
+    "erf": ("erf",), "erfinv": ("erfinv",), "lgamma": ("gammaln",), "digamma": ("digamma",), "trigamma": ("zeta", 2.0),
+}  # fmt: skip
+
+
+def special(name, kernel):
+    """The special function of that name, of float32 and float64: the kernel on the CPU, CuPy's on a GPU."""
+
+    def function(x):
+        if isinstance(x, np.ndarray):
+            return kernel(x)
+        if x.dtype not in (np.float32, np.float64):  # CuPy would answer in another type
+            raise TypeError(f"expected an array of float32 or float64, got one of {x.dtype}")
+        devices.cupy()
+        import cupyx.scipy.special
+
+        theirs, *before = _SPECIAL[name]
+        found = getattr(cupyx.scipy.special, theirs)(*before, x)
+        return np.where(x == -np.inf, np.inf, found).astype(x.dtype, copy=False) if name == "lgamma" else found
+
+    return function
+
+
 def strict_algebra(x):
     """A context manager in which NumPy's linear algebra of x complains of matrices that it cannot solve."""
     if isinstance(x, np.ndarray):
-        return contextlib.nullcontext()
+        return _NOTHING
     devices.cupy()
     import cupyx
 

@@ -7,6 +7,7 @@ LAPACK chose; it exists where the values are distinct.
 import numpy as np
 
 from minigrad._core import Operation, like
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep
 from minigrad.ops.indexing import raw
 from minigrad.ops.linear import mm_op, transposed
@@ -22,9 +23,10 @@ def _matrix(name, x, square=True):
         raise RuntimeError(f"{name}: the matrix must not contain infinities or nan")
 
 
-def _found(name, function, *args, **kwargs):
+def _found(name, function, x, *args, **kwargs):
     try:
-        return function(*args, **kwargs)
+        with arrays.strict_algebra(x):
+            return function(x, *args, **kwargs)
     except np.linalg.LinAlgError as error:
         raise RuntimeError(f"{name}: the iteration did not converge") from error
 
@@ -40,7 +42,7 @@ def _eig(a, eigenvectors):
     else:
         values, found = _found("eig", np.linalg.eig, a)
         # The second of a conjugate pair has the negative imaginary part; its column holds that of the first.
-        vectors = np.asfortranarray(np.where(values.imag < 0, -found.imag, found.real))
+        vectors = arrays.column_major(np.where(values.imag < 0, -found.imag, found.real))
     return np.stack((values.real, values.imag), 1).astype(a.dtype, copy=False), vectors.astype(a.dtype, copy=False)
 
 
@@ -67,7 +69,7 @@ def eig(input, eigenvectors=False):
 def _symeig(x, is_upper, eigenvectors):
     _matrix("symeig", x)
     values, vectors = _found("symeig", np.linalg.eigh, x, "U" if is_upper else "L")
-    return values, np.asfortranarray(vectors)
+    return values, arrays.column_major(vectors)
 
 
 def _symeig_values(x, is_upper, eigenvectors):
@@ -80,7 +82,7 @@ def _symeig_values(x, is_upper, eigenvectors):
 def _inverse_gaps(values):
     """1 / (values[j] - values[i]) at i, j; 0 on the diagonal."""
     n = size_of(values)[0]
-    one = np.eye(n, dtype=raw(values).dtype, like=raw(values))
+    one = arrays.eye(n, raw(values))
     gaps = reshape(values, (1, n)) - reshape(values, (n, 1))
     return keep(1 / (gaps + like(values, one)), like(values, (one == 0).view(np.uint8)))
 
@@ -114,7 +116,7 @@ def symeig(input, eigenvectors=False, upper=True):
     distinct. Raises RuntimeError for infinities and nan.
     """
     values, vectors = _symeig_op(input, bool(upper), bool(eigenvectors))
-    return values, vectors if eigenvectors else like(input, np.zeros_like(raw(input)))
+    return values, vectors if eigenvectors else like(input, arrays.run(np.zeros_like, raw(input)))
 
 
 # ---------------------------------------------------------------- singular values

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minigrad._core import Operation, like
+from minigrad.ops import moving
 from minigrad.ops.elementwise import abs, keep, mul_pair, plain_number, sign, sub_pair
 from minigrad.ops.indexing import raw
 from minigrad.ops.reduction import (
@@ -104,6 +105,7 @@ row(
 )  # fmt: skip
 
 
+@moving.at_home
 def renorm(input, p, dim, maxnorm):
     """renorm(input, p, dim, maxnorm): input with its slices along dim scaled down to a p-norm of at most maxnorm.
 

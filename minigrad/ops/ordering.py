@@ -49,7 +49,7 @@ def _choice(name, choose, parameters=""):
         where = choose(x, dim, *rest)
         size = where.shape if where.shape[dim] != 1 else size_after(x.shape, dim, keepdim)
         values = np.take_along_axis(x, where, dim)
-        return values.reshape(size), np.ascontiguousarray(where).reshape(size)  # a slice of all indices otherwise
+        return values.reshape(size), arrays.in_order(where).reshape(size)  # a slice of all indices otherwise
 
     def rule(g, x_size, dim, out1):
         size, found = list(x_size), size_of(out1)

@@ -411,7 +411,7 @@ row(
                 S([T(2, 3, 1), T(2, 3, 2)], dim=-1)],
     [(S([]), RuntimeError, "at least one tensor"),
      (S([T(2, 3), T(2, 4)]), RuntimeError, "must be equal except in dimension 0"),
-     (S(3), TypeError, "list or tuple")], types=ALL, method=False,
+     (S(3), TypeError, "list or tuple of tensors, got int")], types=ALL, method=False,
 )  # fmt: skip
 row(
     "stack", stack, [S([T(2, 3), T(2, 3)], 0), S([T(3), T(3), T(3)], 1), S([T(1)], -1)],

@@ -1,34 +1,22 @@
 """Special functions: the error function, the logarithm of the gamma function, the angle of a point.
 
-NumPy has the last one only. The others are compiled (`minigrad/kernels/special.h`); for CuPy arrays they are those of
-`cupyx.scipy.special`.
+NumPy has the last one only. The others are compiled (`minigrad/kernels/special.h`), and CuPy's on a GPU.
 """
 
-import importlib
 import math
 
 import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation
+from minigrad.ops import arrays
 from minigrad.ops.elementwise import exp, pointwise, quiet, unary
 from minigrad.ops.table import S, T, row
 
-# The name in cupyx.scipy.special, and what comes before x there.
-_CUPY = {"lgamma": ("gammaln",), "trigamma": ("polygamma", 1)}
-
 
 def _compiled(name):
-    """A forward that runs the kernel of that name on NumPy arrays, and CuPy's function on CuPy's."""
-    kernel = getattr(kernels, name)
-    theirs, *before = _CUPY.get(name, (name,))
-
-    def forward(x):
-        if isinstance(x, np.ndarray):
-            return kernel(x)
-        return getattr(importlib.import_module("cupyx.scipy.special"), theirs)(*before, x)
-
-    return forward
+    """A forward that runs the kernel of that name, or CuPy's function for a GPU's array."""
+    return arrays.special(name, getattr(kernels, name))
 
 
 erf = unary("erf", _compiled("erf"), lambda g, x: g * exp(-x * x) * (2 / math.sqrt(math.pi)))

@@ -6,6 +6,7 @@ Everything triangular is one operation, `solve_triangular`, whose derivatives ar
 import numpy as np
 
 from minigrad._core import Operation, Tensor, Variable, like
+from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import quiet
 from minigrad.ops.indexing import raw
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
@@ -64,7 +65,7 @@ def _system(name, b, a, square=True):
 
 
 def _refuse_singular(name, a):
-    if np.any(np.diagonal(raw(a)) == 0):
+    if arrays.run(lambda a: np.any(np.diagonal(a) == 0), raw(a)):
         raise RuntimeError(f"{name}: the triangular matrix is singular: it has a 0 on its diagonal")
 
 
@@ -80,7 +81,7 @@ def trtrs(input, A, upper=True, transpose=False, unitriangular=False):
     if not unitriangular:
         _refuse_singular("trtrs", A)
     x = solve_triangular(b, A, bool(upper), bool(transpose), bool(unitriangular))
-    return x, like(A, raw(A).copy())
+    return x, like(A, arrays.copy(raw(A)))
 
 
 def potrs(input, u, upper=True):
@@ -94,6 +95,7 @@ def potrs(input, u, upper=True):
     return solve_triangular(solve_triangular(b, u, upper, upper, False), u, upper, not upper, False)
 
 
+@moving.at_home
 def potri(input, upper=True):
     """potri(input, upper=True): inverse of the matrix whose Cholesky factor is input, as potrf gives it.
 
@@ -104,7 +106,7 @@ def potri(input, upper=True):
     if len(size) != 2 or size[0] != size[1]:
         raise RuntimeError(f"potri: expected a square matrix, got size {size}")
     _refuse_singular("potri", input)
-    one = like(input, np.eye(size[0], dtype=raw(input).dtype, like=raw(input)))
+    one = like(input, arrays.eye(size[0], raw(input)))
     inverted = solve_triangular(one, input, upper, False, False)
     return mm_op(inverted, transposed(inverted)) if upper else mm_op(transposed(inverted), inverted)
 

@@ -23,6 +23,8 @@ import weakref
 
 import numpy as np
 
+from minigrad import kernels
+
 DEVICES = 2
 
 # What the package uses of CuPy, with CuPy's parameters.
@@ -58,10 +60,15 @@ FUNCTIONS = {
         "full_like": "a, fill_value, dtype=None, order='K', subok=None, shape=None",
         "histogram": "x, bins=10, range=None, density=False, weights=None",
         "linalg.cholesky": "a",
+        "linalg.eig": "a",
+        "linalg.eigh": "a, UPLO='L'",
+        "linalg.eigvals": "a",
+        "linalg.eigvalsh": "a, UPLO='L'",
         "linalg.inv": "a",
         "linalg.norm": "x, ord=None, axis=None, keepdims=False",
         "linalg.qr": "a, mode='reduced'",
         "linalg.solve": "a, b",
+        "linalg.svd": "a, full_matrices=True, compute_uv=True",
         "max": "a, axis=None, out=None, keepdims=False",
         "min": "a, axis=None, out=None, keepdims=False",
         "moveaxis": "a, source, destination",
@@ -73,6 +80,7 @@ FUNCTIONS = {
         "roll": "a, shift, axis=None",
         "searchsorted": "a, v, side='left', sorter=None",
         "sort": "a, axis=-1, kind=None",
+        "stack": "tup, axis=0, out=None, *, dtype=None, casting='same_kind'",
         "sum": "a, axis=None, dtype=None, out=None, keepdims=False",
         "take": "a, indices, axis=None, out=None",
         "take_along_axis": "a, indices, axis",
@@ -93,6 +101,11 @@ UFUNCS = frozenset(
     logical_and logical_not logical_or matmul maximum minimum multiply negative not_equal power reciprocal remainder
     right_shift rint sign sin sinh sqrt square subtract tan tanh true_divide trunc""".split()
 )
+# Of cupyx.scipy.special: the types that its functions take and give.
+SPECIAL = {
+    "digamma": "l->d e->d f->f d->d F->F D->D", "erf": "e->d f->f d->d", "erfinv": "f->f d->d",
+    "gammaln": "l->d e->d f->f d->d", "zeta": "ff->f dd->d",
+}  # fmt: skip
 METHODS = {
     "all": "axis=None, out=None, keepdims=False", "any": "axis=None, out=None, keepdims=False",
     "argmax": "axis=None, out=None, dtype=None, keepdims=False", "max": "axis=None, out=None, keepdims=False",
@@ -341,6 +354,8 @@ class ndarray:
     flags = property(lambda self: Flags(self._host.flags))
     device = property(lambda self: Device(self.data.device_id))
     T = property(lambda self: _wrap(self._host.T, self))
+    real = property(lambda self: _wrap(self._host.real, self))
+    imag = property(lambda self: _wrap(self._host.imag, self))
 
     # ------------------------------------------------ what NumPy hands on
 
@@ -592,9 +607,30 @@ def call(name, args, kwargs):
             if _linalg_raises:
                 raise
             return _wrap(np.full_like(args[0], np.nan))
+    if name in ("linalg.eig", "linalg.eigvals"):  # complex numbers even where all are real
+        wide = np.result_type(args[0], np.complex64)
+        result = tuple(r.astype(wide) for r in result) if isinstance(result, tuple) else result.astype(wide)
     if "out" in bound.arguments and bound.arguments["out"] is not None:
         return bound.arguments["out"]
     return _wrap(result, *sources)
+
+
+def _special(name):
+    """A function of cupyx.scipy.special, by the package's own kernels; infinite where CuPy's is."""
+
+    def function(*args):
+        x = args[-1]
+        _same_device([x])
+        if len(args) != len(SPECIAL[name].partition("->")[0]):
+            raise TypeError(f"Wrong number of arguments for {name!r}")
+        if x.dtype not in (np.float32, np.float64):
+            raise AssertionError("the package takes these two types only")
+        if name == "zeta":
+            assert args[0] == 2.0
+        values = getattr(kernels, {"gammaln": "lgamma", "zeta": "trigamma"}.get(name, name))(x._host)
+        return ndarray._new(np.where(x._host == -np.inf, -np.inf, values) if name == "gammaln" else values)
+
+    return function
 
 
 def _array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
@@ -653,8 +689,13 @@ def _bound(name):
 
 
 def modules():
-    """The modules cupy and cupyx, as the package sees them."""
+    """The modules cupy, cupyx and cupyx.scipy.special, as the package sees them."""
     cupy, cupyx = types.ModuleType("cupy"), types.ModuleType("cupyx")
+    special = types.ModuleType("cupyx.scipy.special")
+    cupyx.scipy = types.ModuleType("cupyx.scipy")
+    cupyx.scipy.special = special
+    for name in SPECIAL:
+        setattr(special, name, _special(name))
     for name in FUNCTIONS:
         if "." not in name:
             setattr(cupy, name, _bound(name))
@@ -683,7 +724,8 @@ def install(monkeypatch):
 
     cupy, cupyx = modules()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setitem(sys.modules, "cupyx", cupyx)
+    for module in (cupyx, cupyx.scipy, cupyx.scipy.special):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(devices, "_found", None)
     monkeypatch.setattr(devices, "_cpu_instead", False)
     monkeypatch.setattr(random, "_of_gpus", {})

@@ -45,6 +45,12 @@ def test_ufuncs_are_there(name):
     assert callable(getattr(cupy, name))
 
 
+@pytest.mark.parametrize("name", standin.SPECIAL)
+def test_special_functions_have_the_types(name):
+    special = pytest.importorskip("cupyx.scipy.special")
+    assert getattr(special, name).types == standin.SPECIAL[name].split()
+
+
 @pytest.mark.parametrize(
     "name", [n for n in vars(standin.ndarray) if n not in ("__module__", "__slots__", "__doc__", "_host", "__weakref__")
              and n not in ("_new", "_view", "_places", "_scatter")],

@@ -79,6 +79,24 @@ def test_same_numbers(row, sample, gpu, real):
         check_equal(here, there, rtol, rtol)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["erf", "erfinv", "lgamma"])
+def test_special_functions_far_out(name, dtype, gpu):
+    """CuPy's gammaln has another limit."""
+    x, function = np.array([-np.inf, np.inf, np.nan, 0, -0.5], dtype), table[name].function
+    here, there = (function(_core.tensor_from_array(a)).array for a in (x, on_gpu(x)))
+    assert here.dtype == there.dtype
+    np.testing.assert_allclose(arrays.to_host(there), here, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["erf", "erfinv", "lgamma"])
+def test_special_functions_of_other_types_are_refused(name, gpu):
+    for place in (lambda array: array, on_gpu):
+        for dtype in (np.int64, np.float16):
+            with pytest.raises(TypeError, match=f"{name}: not defined for"):
+                table[name].function(_core.tensor_from_array(place(np.ones(2, dtype))))
+
+
 @pytest.mark.parametrize(("row", "sample"), CASES)
 def test_tensors_give_the_same(row, sample, gpu, real):
     if "T" not in row.levels:
