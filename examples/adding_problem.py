@@ -14,7 +14,6 @@ Recurrent Networks of Rectified Linear Units", 2015).
 """
 
 import math
-import sys
 
 import common
 import numpy as np
@@ -130,6 +129,7 @@ def adding_to(squares):
     return hook
 
 
+@common.program
 def main(argv=None):
     parser = common.parser(__doc__, epochs=40, out="adding-problem.png")
     parser.add_argument("--task", choices=list(TASKS), default="adding", help="what to remember")
@@ -209,4 +209,3 @@ def draw(options, task, history, gradients):
 
 if __name__ == "__main__":
     main()
-    sys.exit(0)
