@@ -6,8 +6,9 @@ The adding problem (Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural
 `length` steps shows a number of [0, 1] and a mark; two steps are marked, and after the last step the network says the
 sum of the two marked numbers. Who knows nothing says 1, and is wrong by 1/6 in the mean square.
 
-The copy problem (Arjovsky, Shah and Bengio, "Unitary Evolution Recurrent Neural Networks", ICML 2016): three symbols out of eight, then `length` blanks and a signal, then
-the symbols must be said again. Who knows nothing pays log 8 nats a symbol.
+The copy problem (Arjovsky, Shah and Bengio, "Unitary Evolution Recurrent Neural Networks", ICML 2016): three symbols
+out of eight, then `length` blanks and a signal, then the symbols must be said again. Who knows nothing pays log 8 nats
+a symbol.
 
 IRNN is the plain network with relu, started at the identity (Le, Jaitly and Hinton, "A Simple Way to Initialize
 Recurrent Networks of Rectified Linear Units", 2015).

@@ -69,11 +69,16 @@ def whole(least, most=math.inf):
 count = whole(1)
 
 
+class _Parser(argparse.ArgumentParser):
+    """The parser of argparse, whose complaint is one line instead of the whole usage."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+
+
 def parser(description, epochs, out):
     """The options that every example has; `epochs` and `out` are its defaults."""
-    made = argparse.ArgumentParser(
-        description=description.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    made = _Parser(description=description.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     made.add_argument("--epochs", type=count, default=epochs, help="epochs to train")
     made.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, help="seed of the initial weights and of the data")
     made.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to train")

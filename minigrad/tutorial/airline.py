@@ -92,8 +92,8 @@ class Forecaster(nn.Module):
 def fit(model, inputs, targets, epochs=200, lr=0.01, progress=iter, optimizer=None):
     """Train `model` on all windows at once; returns the loss before each step.
 
-    `progress` wraps the range of epochs, for example `progress_bar`. Without an optimizer, a new Adam with learning rate
-    `lr` takes the steps.
+    `progress` wraps the range of epochs, for example `progress_bar`. Without an optimizer, a new Adam with the learning
+    rate `lr` takes the steps.
     """
     inputs, targets = Variable(inputs), Variable(targets)
     criterion = nn.MSELoss()

@@ -332,8 +332,24 @@ def test_every_example_refuses_a_gpu_that_is_not_there_and_a_file_that_is_no_che
         with pytest.raises(SystemExit) as caught:
             module.main([*argv, *more])
         assert caught.value.code == 2
-        assert said in capsys.readouterr().err.splitlines()[-1]
+        shown = capsys.readouterr().err.splitlines()
+        assert said in shown[-1]
+        assert len(shown) == 1
     assert broken.read_bytes() == b"not a checkpoint"
+
+
+def test_a_checkpoint_that_may_not_be_read_is_one_line_that_says_why(example, monkeypatch, tmp_path, capsys):
+    state = tmp_path / "state.pt"
+    state.write_bytes(b"")
+
+    def refuse(*given, **named):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(example("common").torch, "load", refuse)
+    with pytest.raises(SystemExit) as caught:
+        example("airline").main(["--out", str(tmp_path / "f.png"), "--checkpoint", str(state)])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"--checkpoint: {state} cannot be read: Permission denied\n"
 
 
 @pytest.mark.parametrize("what", ["checkpoint", "out"])
@@ -477,4 +493,6 @@ def test_bad_arguments_are_refused(example, argv, message, capsys):
     with pytest.raises(SystemExit) as caught:
         example("adding_problem").main(argv)
     assert caught.value.code == 2
-    assert message in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
