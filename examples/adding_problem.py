@@ -6,15 +6,15 @@ The adding problem (Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural
 `length` steps shows a number of [0, 1] and a mark; two steps are marked, and after the last step the network says the
 sum of the two marked numbers. Who knows nothing says 1, and is wrong by 1/6 in the mean square.
 
-The copy problem (there too, as a noisy relative): three symbols out of eight, then `length` blanks and a signal, then
-the symbols must be said again. Who knows nothing pays log 8 nats a symbol.
+The copy problem (Arjovsky, Shah and Bengio, "Unitary Evolution Recurrent Neural Networks", ICML 2016): three symbols
+out of eight, then `length` blanks and a signal, then the symbols must be said again. Who knows nothing pays log 8 nats
+a symbol.
 
 IRNN is the plain network with relu, started at the identity (Le, Jaitly and Hinton, "A Simple Way to Initialize
 Recurrent Networks of Rectified Linear Units", 2015).
 """
 
 import math
-import sys
 
 import common
 import numpy as np
@@ -130,6 +130,7 @@ def adding_to(squares):
     return hook
 
 
+@common.program
 def main(argv=None):
     parser = common.parser(__doc__, epochs=40, out="adding-problem.png")
     parser.add_argument("--task", choices=list(TASKS), default="adding", help="what to remember")
@@ -209,4 +210,3 @@ def draw(options, task, history, gradients):
 
 if __name__ == "__main__":
     main()
-    sys.exit(0)

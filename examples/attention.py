@@ -15,7 +15,6 @@ last state.
 """
 
 import datetime
-import sys
 
 import common
 import numpy as np
@@ -112,6 +111,7 @@ class Translator(nn.Module):
         return torch.cat(scores), torch.stack(weights) if weights else None
 
 
+@common.program
 def main(argv=None):
     parser = common.parser(__doc__, epochs=10, out="attention.png")
     parser.add_argument("--hidden", type=common.count, default=64, help="hidden size of each network")
@@ -188,4 +188,3 @@ def draw(options, history, pairs, chosen, weights):
 
 if __name__ == "__main__":
     main()
-    sys.exit(0)

@@ -12,7 +12,6 @@ The baseline counts: an n-gram model, whose estimates for long contexts fall bac
 """
 
 import math
-import sys
 import sysconfig
 from collections import Counter
 from pathlib import Path
@@ -128,6 +127,7 @@ def positive(text):
     return value
 
 
+@common.program
 def main(argv=None):
     parser = common.parser(__doc__, epochs=7, out="char-model.png")
     parser.add_argument("--text", type=Path, metavar="FILE", help="learn from this file instead of Python's library")
@@ -193,4 +193,3 @@ def draw(options, history, n, baseline):
 
 if __name__ == "__main__":
     main()
-    sys.exit(0)

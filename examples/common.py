@@ -1,12 +1,15 @@
 """What the examples share: options, a training that can be interrupted and goes on, figures, one-line errors.
 
-An example is a list of epochs. `train` runs them behind a progress bar; Ctrl-C lets the epoch that runs finish, saves
-everything to the file of --checkpoint, and the same command then goes on where it stopped. Because every epoch draws
-its data from a generator of its own (`generator`) and the state of minigrad's generator is saved too, a training that
-was interrupted ends with exactly the numbers of one that was not.
+An example is a list of epochs, in a function `main` under `program`. `train` runs them behind a progress bar; Ctrl-C
+lets the epoch that runs finish, saves everything to the file of --checkpoint, and the same command then goes on where
+it stopped. Because every epoch draws its data from a generator of its own (`generator`) and the state of minigrad's
+generator is saved too, a training that was interrupted ends with exactly the numbers of one that was not.
 """
 
 import argparse
+import contextlib
+import functools
+import math
 import os
 import pickle
 import signal
@@ -18,27 +21,66 @@ from pathlib import Path
 import numpy as np
 
 import minigrad as torch
+from minigrad.serialization.files import write_file
 from minigrad.tutorial.airline import progress_bar
 
 FORMATS = (".png", ".svg", ".pdf")
 SAVE_EVERY = 5.0  # seconds between two saves while training; Ctrl-C and the end save at once
 
 
-def count(text):
-    """A whole number of at least 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text}")
-    return value
+class Failure(Exception):
+    """What ends an example with one line."""
+
+
+def fail(line):
+    raise Failure(line)
+
+
+def program(main):
+    """The decorator of main(argv=None): a `Failure` or Ctrl-C ends it with one line and status 2 or 130."""
+
+    @functools.wraps(main)
+    def run(argv=None):
+        try:
+            return main(argv)
+        except Failure as failure:
+            print(failure, file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("\nInterrupted.", file=sys.stderr)
+            sys.exit(130)
+
+    return run
+
+
+def whole(least, most=math.inf):
+    """A type for argparse: whole numbers of at least `least`, and of at most `most`."""
+
+    def parse(text):
+        with contextlib.suppress(ValueError):
+            if least <= int(text) <= most:
+                return int(text)
+        bounds = f"at least {least}" if most == math.inf else f"{least} to {most}"
+        raise argparse.ArgumentTypeError(f"expected a whole number of {bounds}, got {text}")
+
+    return parse
+
+
+count = whole(1)
+
+
+class _Parser(argparse.ArgumentParser):
+    """The parser of argparse, whose complaint is one line instead of the whole usage."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
 
 
 def parser(description, epochs, out):
     """The options that every example has; `epochs` and `out` are its defaults."""
-    made = argparse.ArgumentParser(
-        description=description.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    made = _Parser(description=description.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     made.add_argument("--epochs", type=count, default=epochs, help="epochs to train")
-    made.add_argument("--seed", type=int, default=0, help="seed of the initial weights and of the data")
+    made.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, help="seed of the initial weights and of the data")
     made.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to train")
     made.add_argument("--out", type=Path, default=Path(out), help="picture to write (png, svg, pdf)")
     made.add_argument("--checkpoint", type=Path, metavar="PATH", help="save here, and go on from here if it is there")
@@ -46,18 +88,23 @@ def parser(description, epochs, out):
 
 
 def parse(made, argv):
-    """Parse the command line; a device or folder that is not there ends in one line."""
+    """Parse the command line; a device or folder that is not there ends in one line, before anything is trained."""
     options = made.parse_args(argv)
-    if options.seed < 0:
-        made.error(f"--seed: expected a whole number of at least 0, got {options.seed}")
     if options.device == "cuda" and not torch.cuda.is_available():
         made.error("--device cuda: no GPU that minigrad can use was found")
-    if options.out.suffix not in FORMATS:
+    if options.out.suffix.lower() not in FORMATS:
         made.error(f"--out: expected a name that ends in {', '.join(FORMATS)}, got {options.out}")
     for name in ("out", "checkpoint"):
         path = getattr(options, name)
-        if path is not None and not path.resolve().parent.is_dir():
-            made.error(f"--{name}: there is no folder {path.resolve().parent}")
+        if path is None:
+            continue
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            made.error(f"--{name}: there is no folder {folder}")
+        if path.is_dir():
+            made.error(f"--{name}: expected the name of a file, {path} is a folder")
+        if not os.access(folder, os.W_OK):
+            made.error(f"--{name}: nothing can be written into the folder {folder}")
     return options
 
 
@@ -81,25 +128,43 @@ def train(parts, epoch, options, fixed=()):
     settings = {name: getattr(options, name) for name in ("seed", *fixed)}
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     history = _resumed(parts, options.checkpoint, settings, options.device)
-    with _Interrupt() as interrupt:
-        saved = time.monotonic()
-        for k in progress_bar(range(len(history), options.epochs)):
-            history.append(epoch(k))
-            if options.checkpoint and time.monotonic() - saved > SAVE_EVERY and not interrupt.came:
-                _save(parts, history, options.checkpoint, settings)
-                saved = time.monotonic()
-            if interrupt.came:
-                break
+    saved, kept = time.monotonic(), len(history)
+    if history:
+        print(f"{options.checkpoint}: {kept} of {options.epochs} epochs are done.", file=sys.stderr)
+
+    def save():
+        nonlocal saved, kept
         if options.checkpoint:
             _save(parts, history, options.checkpoint, settings)
+            saved, kept = time.monotonic(), len(history)
+
+    try:
+        # Whatever ends the epochs closes the bar, so that the line that says why starts a line.
+        with (
+            _Interrupt() as interrupt,
+            contextlib.closing(iter(progress_bar(range(len(history), options.epochs)))) as steps,
+        ):
+            for k in steps:
+                history.append(epoch(k))
+                if interrupt.came:
+                    break
+                if time.monotonic() - saved > SAVE_EVERY:
+                    save()
+            save()
+    except KeyboardInterrupt:
+        _interrupted(f"Stopped in epoch {len(history) + 1}", kept, options)
     if interrupt.came:
-        after = f"Interrupted after epoch {len(history)} of {options.epochs}"
-        kept = f"saved to {options.checkpoint}: the same command goes on from there" if options.checkpoint else (
-            "nothing is saved without --checkpoint PATH"
-        )  # fmt: skip
-        print(f"\n{after}; {kept}.", file=sys.stderr)
-        sys.exit(130)
+        _interrupted(f"Interrupted after epoch {len(history)}", kept, options)
     return history
+
+
+def _interrupted(when, kept, options):
+    if kept and options.checkpoint:
+        saved = f"saved to {options.checkpoint} up to epoch {kept}: the same command goes on from there"
+    else:
+        saved = "nothing is saved without --checkpoint PATH" if not options.checkpoint else "nothing is saved yet"
+    print(f"{when} of {options.epochs}; {saved}.", file=sys.stderr)
+    sys.exit(130)
 
 
 class _Interrupt:
@@ -129,9 +194,9 @@ def _save(parts, history, path, settings):
     state = {name: part.state_dict() for name, part in parts.items()}
     contents = {"settings": settings, "parts": state, "history": history, "random": torch.get_rng_state()}
     try:
-        torch.save(contents, str(path))
+        torch.save(contents, str(path))  # as a whole or not at all: the old file stays until the new one is on the disk
     except OSError as error:
-        fail(f"--checkpoint: {error}")
+        fail(f"--checkpoint: {error.strerror}")
 
 
 def _resumed(parts, path, settings, device):
@@ -141,7 +206,9 @@ def _resumed(parts, path, settings, device):
     try:
         contents = torch.load(str(path), map_location="cpu" if device == "cpu" else "cuda:0")
         before = contents["settings"]
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError, IndexError):
+    except OSError as error:
+        fail(f"--checkpoint: {path} cannot be read: {error.strerror or error}")
+    except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError, IndexError):
         fail(f"--checkpoint: {path} is not a checkpoint that this example can read; name another file")
     for name, value in settings.items():
         if before.get(name) != value:
@@ -155,25 +222,20 @@ def _resumed(parts, path, settings, device):
     return contents["history"]
 
 
-def fail(line):
-    """End the program with one line."""
-    print(line, file=sys.stderr)
-    sys.exit(2)
-
-
 def figure(width, height):
     """An empty matplotlib Figure, without pyplot: no window, no global state. None where matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print('No plot: matplotlib is missing; install it with  pip install "minigrad-rnn[examples]"', file=sys.stderr)
+        print("No plot: matplotlib is missing; install it with  python -m pip install matplotlib", file=sys.stderr)
         return None
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save_figure(made, path):
+    """Save the figure: the whole of it, or an old one stays."""
     try:
-        made.savefig(path, dpi=100)
-    except (OSError, ValueError) as error:
-        fail(f"--out: {error}")
+        write_file(path, lambda file: made.savefig(file, format=path.suffix[1:].lower(), dpi=100))
+    except OSError as error:
+        fail(f"--out: {error.strerror}")
     print(f"Plot saved to {path}")

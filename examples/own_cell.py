@@ -13,8 +13,6 @@ The task is theirs: to tell the time between two events. A spike comes, and afte
 the network says how long the pause was, as a share of the longest. The baseline says the mean pause each time.
 """
 
-import sys
-
 import common
 import numpy as np
 
@@ -181,6 +179,7 @@ def prove(rng):
         yield f"{type(cell).__name__}: both derivatives agree, by {len(given)} inputs and {len(names)} parameters"
 
 
+@common.program
 def main(argv=None):
     parser = common.parser(__doc__, epochs=20, out="own-cell.png")
     parser.add_argument("--hidden", type=common.count, default=16, help="hidden size of each network")
@@ -246,4 +245,3 @@ def draw(options, history, baseline):
 
 if __name__ == "__main__":
     main()
-    sys.exit(0)

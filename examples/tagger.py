@@ -8,7 +8,6 @@ The baseline gives each word the tag that it has most often in the same four par
 shows what the words to come are good for.
 """
 
-import sys
 from collections import Counter
 
 import common
@@ -79,6 +78,7 @@ class Fold:
         return [bool(equal[k, column]) for column, length in enumerate(lengths) for k in range(length)]
 
 
+@common.program
 def main(argv=None):
     parser = common.parser(__doc__, epochs=30, out="tagger.png")
     parser.add_argument("--hidden", type=common.count, default=32, help="hidden size of each network")
@@ -154,4 +154,3 @@ def draw(options, history, baseline, asked, answers):
 
 if __name__ == "__main__":
     main()
-    sys.exit(0)

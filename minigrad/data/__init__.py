@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-__all__ = ["airline_passengers", "tagged_sentences"]
+__all__ = ["airline_passengers", "sunspots", "tagged_sentences"]
 
 
 def airline_passengers():
@@ -23,6 +23,25 @@ def airline_passengers():
     with Path(__file__).with_name("airline.csv").open(encoding="ascii", newline="") as file:
         rows = list(csv.DictReader(file))
     return [row["month"] for row in rows], [int(row["passengers"]) for row in rows]
+
+
+def sunspots():
+    """Mean number of sunspots of each year, 1700 to 2008.
+
+    Returns two lists of length 309: the years as ints and the Wolf numbers, 10 times the groups of spots plus the
+    spots, as floats. The numbers rise and fall every 9 to 14 years, faster than they fall, to maxima from 46 to 190.
+
+    Source: the international sunspot number, version 1.0, of the observatories of Zurich (until 1980) and Brussels
+    (since), as the National Geophysical Data Center of the United States (NOAA) gave it out into the public domain. In
+    2015 version 2.0 replaced it, whose numbers are higher by about two thirds.
+
+    >>> years, numbers = sunspots()
+    >>> years[0], numbers[0], years[-1], numbers[-1]
+    (1700, 5.0, 2008, 2.9)
+    """
+    with Path(__file__).with_name("sunspots.csv").open(encoding="ascii", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [int(row["year"]) for row in rows], [float(row["number"]) for row in rows]
 
 
 def tagged_sentences():

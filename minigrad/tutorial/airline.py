@@ -20,13 +20,11 @@ import numpy as np
 import minigrad as torch
 from minigrad import nn, optim
 from minigrad.autograd import Variable
-from minigrad.data import airline_passengers
 
 __all__ = [
     "Data",
     "Forecaster",
-    "Result",
-    "experiment",
+    "draw",
     "fit",
     "forecast",
     "plot",
@@ -91,14 +89,15 @@ class Forecaster(nn.Module):
         return self.head(out[-1])  # (months, 1)
 
 
-def fit(model, inputs, targets, epochs=200, lr=0.01, progress=iter):
-    """Train `model` on all windows at once with Adam; returns the loss before each step.
+def fit(model, inputs, targets, epochs=200, lr=0.01, progress=iter, optimizer=None):
+    """Train `model` on all windows at once; returns the loss before each step.
 
-    `progress` wraps the range of epochs, for example `progress_bar`.
+    `progress` wraps the range of epochs, for example `progress_bar`. Without an optimizer, a new Adam with the learning
+    rate `lr` takes the steps.
     """
     inputs, targets = Variable(inputs), Variable(targets)
     criterion = nn.MSELoss()
-    optimizer = optim.Adam(model.parameters(), lr=lr)
+    optimizer = optimizer or optim.Adam(model.parameters(), lr=lr)
     losses = []
     for _ in progress(range(epochs)):
         optimizer.zero_grad()
@@ -131,35 +130,6 @@ def rmse(forecasts, actual):
     return math.sqrt(np.mean((np.asarray(forecasts) - np.asarray(actual)) ** 2))
 
 
-class Result(NamedTuple):
-    """What an `experiment` found: `forecasts` and `errors` (RMSE) by name, the LSTM first."""
-
-    months: list
-    passengers: list
-    losses: list
-    forecasts: dict
-    errors: dict
-
-
-def experiment(epochs=200, seed=0, hidden_size=32, device="cpu", progress=iter):
-    """Train on 1949 to 1958, forecast 1959 and 1960 month by month, and return a `Result`."""
-    months, passengers = airline_passengers()
-    data = prepare(passengers)
-    torch.manual_seed(seed)
-    model = Forecaster(hidden_size)  # weights are drawn on the CPU, so a GPU starts from the same ones
-    if device == "cuda":
-        model.cuda()
-        data = data._replace(
-            train_inputs=data.train_inputs.cuda(),
-            train_targets=data.train_targets.cuda(),
-            test_inputs=data.test_inputs.cuda(),
-        )
-    losses = fit(model, data.train_inputs, data.train_targets, epochs, progress=progress)
-    forecasts = {"LSTM": forecast(model, data), **simple_forecasts(passengers)}
-    errors = {name: rmse(values, data.actual) for name, values in forecasts.items()}
-    return Result(months, passengers, losses, forecasts, errors)
-
-
 def progress_bar(steps, description="training"):
     """Iterate over `steps` behind a tqdm bar on stderr, or a percentage in one line where tqdm is not installed."""
     try:
@@ -171,24 +141,29 @@ def progress_bar(steps, description="training"):
 
 def _percentage(steps, description):
     shown = None
-    for done, step in enumerate(steps):
-        yield step
-        percent = 100 * (done + 1) // len(steps)
-        if percent != shown:
-            print(f"\r{description}: {percent:3d} %", end="", file=sys.stderr, flush=True)
-            shown = percent
-    print(file=sys.stderr)
+    try:
+        for done, step in enumerate(steps):
+            yield step
+            percent = 100 * (done + 1) // len(steps)
+            if percent != shown:
+                print(f"\r{description}: {percent:3d} %", end="", file=sys.stderr, flush=True)
+                shown = percent
+    finally:  # whatever is said next starts a line, also when the steps were not finished
+        print(file=sys.stderr)
 
 
 def plot(path, months, passengers, values):
-    """Save a picture of the series and of `values`, forecasts of its last months; `path` ends in the format.
-
-    Raises ImportError when matplotlib is not installed.
-    """
+    """Save the picture of `draw`; `path` ends in the format. Raises ImportError when matplotlib is not installed."""
     from matplotlib.figure import Figure  # without pyplot: no window, no global state
 
-    years = [int(month[:4]) + (int(month[5:]) - 0.5) / YEAR for month in months]
     figure = Figure(figsize=(9, 4.5), layout="constrained")
+    draw(figure, months, passengers, values)
+    figure.savefig(path, dpi=120)
+
+
+def draw(figure, months, passengers, values):
+    """Draw the series, and `values`, forecasts of its last months, into a figure of matplotlib."""
+    years = [int(month[:4]) + (int(month[5:]) - 0.5) / YEAR for month in months]
     axes = figure.subplots()
     axes.plot(years, passengers, color="#24292f", linewidth=1.2, label="observed")
     label = f"LSTM, one month ahead (RMSE {rmse(values, passengers[-len(values) :]):.1f})"
@@ -197,4 +172,3 @@ def plot(path, months, passengers, values):
     axes.set(xlabel="year", ylabel="passengers a month, thousands", title="International airline passengers")
     axes.legend(loc="upper left")
     axes.grid(alpha=0.25)
-    figure.savefig(path, dpi=120)
