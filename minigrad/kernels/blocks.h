@@ -64,9 +64,9 @@ static void *mg_take(size_t bytes)
 /* Gives back what mg_take returned; NULL is ignored. */
 static void mg_give(void *memory)
 {
-    mg_block *block = (mg_block *)memory - 1;
     if (memory == NULL)
         return;
+    mg_block *block = (mg_block *)memory - 1;
     if (block->bytes <= MG_SMALL_BLOCK || block->bytes > MG_KEPT_BYTES) {
         free(block->start);
         return;
