@@ -91,9 +91,9 @@ static inline size_t mg_room(const void *memory)
 /* Gives back what mg_take returned; NULL is ignored. */
 static void mg_give(void *memory)
 {
-    mg_block *block = (mg_block *)memory - 1;
     if (memory == NULL)
         return;
+    mg_block *block = (mg_block *)memory - 1;
     if (block->bytes >= MG_LEFT_TO_MALLOC && block->bytes <= MG_SMALL_BLOCK) {
         size_t bin = (block->bytes - 1) / MG_BIN_STEP;
         if (mg_bins[bin].bytes < MG_BIN_BYTES) {

@@ -32,11 +32,10 @@
 #define MG_DEPTH_AT_ONCE 256
 #define MG_PANEL_BYTES (384 * 1024)
 
-/* The rows of a tile are copied side by side first if they meet at least so many panels. */
+/* Rows, or columns, a multiple of so many bytes apart share so few sets of the second-level cache that they push each other
+ * out of it. The rows of a tile are then copied side by side first, if they meet at least so many panels. */
+#define MG_CROWDED 16384
 #define MG_PANELS_PER_COPY 4
-
-/* So few rows do not push each other out of the cache, wherever they lie. */
-#define MG_ROWS_AS_THEY_ARE 4
 
 #if defined(__clang__)
 #define MG_UNROLL _Pragma("clang loop unroll(full)")
@@ -339,11 +338,12 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
     };
     const long block = 2 * MG_LANES, panel_size = block * (depth + 1);
     const long at_once = MG_PANEL_BYTES / (panel_size * (long)sizeof(MG_ELEMENT)) * block;
+    const int crowded = rows > MG_FEW_ROWS && a_stride * (long)sizeof(MG_ELEMENT) % MG_CROWDED == 0;
     MG_ELEMENT copy[MG_DEPTH_AT_ONCE * tile_step] __attribute__((aligned(MG_VECTOR_BYTES)));
     MG_VALUE sums[MG_TILE_SUMS];
     for (long begin = 0; begin < width; begin += at_once) {
         const long end = mg_smaller(width, begin + at_once);
-        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block && (a_transposed || rows > MG_ROWS_AS_THEY_ARE);
+        const int copied = crowded && end - begin > (MG_PANELS_PER_COPY - 1) * block;
         for (long r = 0, count; r < rows; r += count) {
             count = mg_smaller(most, rows - r);
             const MG_ELEMENT *panel = panels + begin / block * panel_size;
