@@ -393,6 +393,16 @@ def test_magics_are_ignored_with_a_notice(book):
     assert "book.ipynb, cell 4: the cell is not run: it is for %%bash" in done.stderr
 
 
+def test_what_is_imported_from_ipython_is_there_in_plain_text(book):
+    done = book(
+        "from IPython.display import clear_output, display, HTML, Image\nfrom IPython import display as d",
+        "clear_output(wait=True); d.clear_output()\ndisplay(3)\nHTML('<b>bold</b>').data",
+        "import IPython\nget_ipython().magic('matplotlib inline')\nIPython.get_ipython().run_line_magic('pylab', '')",
+    )
+    assert done.stderr == ""
+    assert done.stdout == "3\n'<b>bold</b>'\n"
+
+
 def test_errors_name_the_cell_and_show_its_lines(book):
     done = book("x = 1", "def f():\n    return x / 0", "print('here')\nf()", "print('not reached')")
     assert done.returncode == 1

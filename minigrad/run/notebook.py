@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from minigrad.run import program, source
+from minigrad.run import ipython_names, program, source
 
 _MAGIC = re.compile(r"(\s*)(%{1,2}[A-Za-z_]\w*|!+|\?{1,2}\w)(.*)")
 _HELP = re.compile(r"(\s*)([\w.]+\?{1,2})()\s*$")
@@ -86,12 +86,6 @@ def compiled_cell(text, filename):
         raise source.explained(error, text) from None
 
 
-def display(*objects, **options):
-    """Print each object as a notebook's `display` would in plain text."""
-    for each in objects:
-        print(repr(each))
-
-
 @program.runner
 def run(path, argv):
     """Run the notebook at `path` in its own folder. An error's traceback names the cell and shows its lines."""
@@ -101,7 +95,8 @@ def run(path, argv):
     os.environ.setdefault("MPLBACKEND", "Agg")  # figures are drawn, not shown: nothing waits for a window
     os.chdir(os.path.dirname(os.path.realpath(path)))
     namespace = module.__dict__
-    namespace["display"] = display
+    ipython_names.install()
+    namespace.update(display=ipython_names.display, get_ipython=ipython_names.get_ipython)
     name = os.path.basename(path)
     try:
         for number, text in enumerate(cells, 1):
