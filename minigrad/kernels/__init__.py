@@ -7,7 +7,7 @@ environment variable MINIGRAD_ISA (baseline, v3 or v4) chooses another.
 """
 
 from . import _dense, _elementwise, _optim, _recurrent, _rows
-from ._dense import linear, linear_input, linear_weight, matmul, scaled_difference, squared_error
+from ._dense import filled, linear, linear_input, linear_weight, matmul, scaled_difference, squared_error, total
 from ._elementwise import (
     accumulate,
     add,
@@ -77,6 +77,7 @@ __all__ = [
     "erf",
     "erfinv",
     "exp",
+    "filled",
     "forward",
     "get_num_threads",
     "instruction_set",
@@ -112,6 +113,7 @@ __all__ = [
     "take_rows",
     "tanh",
     "tanh_backward",
+    "total",
     "trigamma",
     "use_instruction_set",
 ]

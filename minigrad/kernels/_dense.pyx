@@ -31,6 +31,8 @@ cdef extern from *:
     ctypedef struct mg_dense:
         double (*squared_error)(const void *, const void *, long) noexcept nogil
         void (*scaled_difference)(void *, const void *, const void *, double, long) noexcept nogil
+        double (*sum)(const void *, long) noexcept nogil
+        void (*fill)(void *, const void *, long) noexcept nogil
 
     ctypedef struct mg_dense_pair:
         mg_dense of[2]
@@ -169,4 +171,32 @@ def scaled_difference(a, b, g, double factor):
     cdef array out = empty(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a))
     table.of[type].scaled_difference(cnp.PyArray_DATA(out), cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b),
                                      factor, cnp.PyArray_SIZE(<array>a))
+    return out
+
+
+def total(x):
+    """The sum of all elements, added up in double precision, as an array of one; None if x is not the frequent case."""
+    cdef int type = type_of(x)
+    cdef cnp.npy_intp one = 1
+    if type < 0:
+        return None
+    cdef array out = empty(1, &one, cnp.PyArray_TYPE(<array>x))
+    cdef double found = table.of[type].sum(cnp.PyArray_DATA(<array>x), cnp.PyArray_SIZE(<array>x))
+    if type:
+        (<double *> cnp.PyArray_DATA(out))[0] = found
+    else:
+        (<float *> cnp.PyArray_DATA(out))[0] = <float> found
+    return out
+
+
+def filled(x, tuple size):
+    """An array of `size` with the only element of x everywhere; None if x is not of the frequent case."""
+    cdef int type = type_of(x), i
+    cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
+    if type < 0 or cnp.PyArray_SIZE(<array>x) != 1 or len(size) > cnp.NPY_MAXDIMS:
+        return None
+    for i in range(len(size)):
+        shape[i] = size[i]
+    cdef array out = empty(<int> len(size), shape, cnp.PyArray_TYPE(<array>x))
+    table.of[type].fill(cnp.PyArray_DATA(out), cnp.PyArray_DATA(<array>x), cnp.PyArray_SIZE(out))
     return out

@@ -15,6 +15,6 @@
 #define MG_EXPORT_(name, set) name##_##set
 
 const mg_dense_pair MG_EXPORT(mg_dense_table, MG_SET) = {{
-    {squared_error_f32, scaled_difference_f32},
-    {squared_error_f64, scaled_difference_f64},
+    {squared_error_f32, scaled_difference_f32, sum_f32, fill_f32},
+    {squared_error_f64, scaled_difference_f64, sum_f64, fill_f64},
 }};

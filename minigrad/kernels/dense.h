@@ -1,4 +1,4 @@
-/* What the dense kernels offer to the module that calls them: the squared error, one pass over memory. */
+/* What the dense kernels offer to the module that calls them: the squared error, sums, one pass over memory. */
 #ifndef MG_DENSE_H
 #define MG_DENSE_H
 #include "dispatch.h"
@@ -7,6 +7,8 @@
 typedef struct {
     double (*squared_error)(const void *a, const void *b, long n);
     void (*scaled_difference)(void *out, const void *a, const void *b, double factor, long n);
+    double (*sum)(const void *a, long n);
+    void (*fill)(void *out, const void *value, long n);
 } mg_dense;
 
 typedef struct {

@@ -28,3 +28,31 @@ static void MG_DENSE(scaled_difference)(void *to, const void *left, const void *
     for (long i = 0; i < n; i++)
         out[i] = (a[i] - b[i]) * scale;
 }
+
+/* Sums of blocks of 4096, then the sum of those: what is lost grows with the number of blocks, not of elements. */
+static double MG_DENSE(sum)(const void *from, long n)
+{
+    const MG_ELEMENT *a = from;
+    double total = 0;
+    for (long start = 0; start < n; start += 4096) {
+        long end = start + 4096 < n ? start + 4096 : n, i = start;
+        double sums[16] = {0}, block = 0;
+        for (; i + 16 <= end; i += 16)
+            for (int k = 0; k < 16; k++)
+                sums[k] += (double)a[i + k];
+        for (; i < end; i++)
+            block += (double)a[i];
+        for (int k = 0; k < 16; k++)
+            block += sums[k];
+        total += block;
+    }
+    return total;
+}
+
+static void MG_DENSE(fill)(void *to, const void *value, long n)
+{
+    MG_ELEMENT *out = to;
+    const MG_ELEMENT x = *(const MG_ELEMENT *)value;
+    for (long i = 0; i < n; i++)
+        out[i] = x;
+}

@@ -209,7 +209,7 @@ def _torch_choice(name, numbers=0):
         given, rest = args[:numbers], args[numbers:]
         if rest and isinstance(rest[0], bool):
             rest = (-1, rest[0])
-        if not rest and kwargs.get("keepdim"):
+        if not rest and "keepdim" in kwargs:
             rest = (-1,)
         return getattr(torch, name)(x.contiguous(), *given, *rest, **kwargs)
 

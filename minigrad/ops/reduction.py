@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, like
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
@@ -114,9 +115,25 @@ def _accumulate(name, function):
     return forward
 
 
+_slow_sum = _accumulate("sum", np.sum)
+
+
+def _sum(x, dim, keepdim):
+    found = kernels.total(x) if dim is None else None
+    return _slow_sum(x, dim, keepdim) if found is None else found
+
+
+def _filled(x, size):
+    found = kernels.filled(x, tuple(size))
+    return np.broadcast_to(x, size) if found is None else found
+
+
+# The derivative of a full sum is laid out, not a view of one number: kernels take contiguous gradients only.
+filled = Operation("filled", _filled, "x", "size", derivatives={"x": lambda g: total(g, None, False)})
 total = Operation(
-    "sum", _accumulate("sum", np.sum), "x", "dim keepdim",
-    derivatives={"x": lambda g, x_size, dim: broadcast_to(expand_back(g, x_size, dim), x_size)},
+    "sum", _sum, "x", "dim keepdim",
+    derivatives={"x": lambda g, x_size, dim:
+                 filled(g, x_size) if dim is None else broadcast_to(expand_back(g, x_size, dim), x_size)},
 )  # fmt: skip
 
 

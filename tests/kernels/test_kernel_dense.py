@@ -81,3 +81,40 @@ def test_infinities_and_nans_pass():
     assert found[0] == 2
     assert math.isinf(found[1])
     assert math.isnan(found[2])
+
+
+# ---------------------------------------------------------------- sums
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 4095, 4096, 4097, 100_003])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_total(n, dtype, rng):
+    x = rng.uniform(-1, 1, n).astype(dtype)
+    exact = math.fsum(x.tolist())
+    found = kernels.total(x)
+    assert found.shape == (1,)
+    assert found.dtype == dtype
+    assert abs(float(found[0]) - exact) <= np.finfo(dtype).eps * abs(exact) + 1e-15 * n**0.5
+
+
+def test_a_total_keeps_infinities_and_nans():
+    for value in (np.inf, -np.inf, np.nan):
+        x = np.ones(100, np.float32)
+        x[37] = value
+        np.testing.assert_equal(kernels.total(x)[0], np.float32(value))
+    assert kernels.total(np.full(10, 3e38, np.float32))[0] == np.inf
+
+
+@pytest.mark.parametrize("size", [(1,), (3, 5), (2, 3, 700)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_filled(size, dtype):
+    out = kernels.filled(np.array([2.5], dtype), size)
+    assert (out.shape, out.dtype) == (size, dtype)
+    assert (out == 2.5).all()
+
+
+def test_other_arrays_are_left_to_numpy():
+    assert kernels.total(np.ones((3, 2)).T) is None
+    assert kernels.total(np.ones(3, np.int64)) is None
+    assert kernels.filled(np.ones(2), (3,)) is None
+    assert kernels.filled(np.ones(1, np.int64), (3,)) is None
