@@ -1,6 +1,6 @@
 """The GPU, by the era's names: devices, streams, random numbers, memory, and the types of its tensors.
 
-CuPy does the work, if it is installed (`pip install "minigrad-rnn[cuda12]"` or `[cuda13]`) and finds a GPU; it is
+CuPy does the work, if it is installed (`python -m pip install cupy-cuda12x`, or 13x) and finds a GPU; it is
 imported when the GPU is first asked for. Otherwise `is_available()` is False, and everything that would put a value on
 a GPU raises a RuntimeError that says what is missing. After `use_cpu` (`python -m minigrad run --cpu`) it gives one
 notice instead, and the caller goes on with the value as it is.

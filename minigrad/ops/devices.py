@@ -32,7 +32,7 @@ def _look():
     return _found
 
 
-_INSTALL = 'pip install "minigrad-rnn[cuda12]" (or [cuda13], by the version that nvidia-smi shows)'
+_INSTALL = "python -m pip install cupy-cuda12x (or cupy-cuda13x, by the version that nvidia-smi shows)"
 
 
 def _search():

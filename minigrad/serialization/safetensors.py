@@ -18,7 +18,7 @@ def _package():
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            "save and load of .safetensors files need the package safetensors: pip install 'minigrad-rnn[io]'"
+            "save and load of .safetensors files need the package safetensors: python -m pip install safetensors"
         ) from error
     return safetensors
 
