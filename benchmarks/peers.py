@@ -24,6 +24,17 @@ class _Eager:
     def takes(case):
         return True
 
+    def network(self, case):
+        if case.form == "cell":
+            zeros = self.leaf(np.zeros((case.batch, case.hidden_size), case.dtype), False)
+            self.start = (zeros, zeros) if case.kind == "LSTM" else zeros
+            net = getattr(self.nn, f"{case.kind}Cell")(case.input_size, case.hidden_size)
+        else:
+            net = getattr(self.nn, case.kind)(
+                case.input_size, case.hidden_size, case.layers, bidirectional=case.bidirectional
+            )
+        return net.double() if case.dtype == "float64" else net
+
     def named_grads(self):
         return {name if "_l" in name else f"{name}_l0": p.grad for name, p in self.net.named_parameters()}
 
@@ -78,21 +89,12 @@ class _Eager:
 
 
 class Minigrad(_Eager):
-    def network(self, case):
+    def __init__(self, case, weights, x, threads):
         import minigrad
-        from minigrad import nn
         from minigrad.autograd import Variable
 
-        self.minigrad, self.Variable = minigrad, Variable
-        if case.form == "cell":
-            zeros = Variable(self.tensor(np.zeros((case.batch, case.hidden_size), case.dtype)))
-            self.start = (zeros, zeros) if case.kind == "LSTM" else zeros
-            net = getattr(nn, f"{case.kind}Cell")(case.input_size, case.hidden_size)
-        else:
-            net = getattr(nn, case.kind)(
-                case.input_size, case.hidden_size, case.layers, bidirectional=case.bidirectional
-            )
-        return net.double() if case.dtype == "float64" else net
+        self.minigrad, self.nn, self.Variable = minigrad, minigrad.nn, Variable
+        super().__init__(case, weights, x, threads)
 
     def tensor(self, array):
         return self.minigrad.from_numpy(array)
@@ -123,20 +125,8 @@ class Torch(_Eager):
         import torch
 
         torch.set_num_threads(threads)
-        self.torch = torch
+        self.torch, self.nn = torch, torch.nn
         super().__init__(case, weights, x, threads)
-
-    def network(self, case):
-        nn = self.torch.nn
-        if case.form == "cell":
-            zeros = self.tensor(np.zeros((case.batch, case.hidden_size), case.dtype))
-            self.start = (zeros, zeros) if case.kind == "LSTM" else zeros
-            net = getattr(nn, f"{case.kind}Cell")(case.input_size, case.hidden_size)
-        else:
-            net = getattr(nn, case.kind)(
-                case.input_size, case.hidden_size, case.layers, bidirectional=case.bidirectional
-            )
-        return net.double() if case.dtype == "float64" else net
 
     def tensor(self, array):
         return self.torch.from_numpy(array)
