@@ -613,6 +613,11 @@ class Variable(Value):
     def zero_(self) -> Self: ...
     # ---- end
 
+@final
+class Part:
+    def __init__(self, grad: Any, where: Any, size: Any) -> None: ...
+
+
 class Operation:
     name: str
     forward: Callable[..., Any]

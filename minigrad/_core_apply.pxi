@@ -8,7 +8,7 @@ cdef enum:
     MOST_SLOTS = 24
 
 
-pass_on = eval("lambda g: g")    # a plain Python function: one compiled here would have no bytecode
+_pass_on = eval("lambda g: g")    # a plain Python function: one compiled here would have no bytecode
 
 
 cdef class Operation:
@@ -78,7 +78,7 @@ cdef class Operation:
                 for i, a in enumerate(self.arguments))
             # `lambda g: g`, the commonest formula, needs no call.
             self._passes = sum(1 << i for i, a in enumerate(self.arguments)
-                               if a in self.formulas and self.formulas[a].__code__.co_code == pass_on.__code__.co_code)
+                               if a in self.formulas and self.formulas[a].__code__.co_code == _pass_on.__code__.co_code)
         if len(slots) > MOST_SLOTS:
             raise TypeError(f"operation {self.name}: its formulas name {len(slots)} values, {MOST_SLOTS} at most")
         for (kind, index), (number, used) in slots.items():

@@ -7,7 +7,6 @@ which for 1000 numbers costs as much as adding them, and for a megabyte, whose p
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_New
-from cpython.ref cimport Py_INCREF
 
 cnp.import_array()
 
@@ -49,32 +48,30 @@ cdef extern from *:
         "minigrad", 1, {NULL, mg_handler_malloc, mg_handler_calloc, mg_handler_realloc, mg_handler_free}
     };
 
-    static inline void mg_own(PyObject *array, PyObject *handler)
+    static PyObject *mg_result(int dimensions, npy_intp *shape, int typenum, size_t bytes, PyObject *handler)
     {
+        void *memory = mg_take(bytes);
+        if (memory == NULL)
+            return PyErr_NoMemory();
+        PyObject *array = PyArray_NewFromDescr(&PyArray_Type, PyArray_DescrFromType(typenum), dimensions, shape, NULL,
+                                               memory, NPY_ARRAY_CARRAY, NULL);
+        if (array == NULL) {
+            mg_give(memory);
+            return NULL;
+        }
+        Py_INCREF(handler);
         ((PyArrayObject_fields *)array)->mem_handler = handler;
         PyArray_ENABLEFLAGS((PyArrayObject *)array, NPY_ARRAY_OWNDATA);
+        return array;
     }
     """
     ctypedef struct PyDataMem_Handler:
         pass
     PyDataMem_Handler mg_handler
-    void *mg_take(size_t bytes)
-    void mg_give(void *memory)
-    void mg_own(object array, object handler)
+    cnp.ndarray mg_result(int dimensions, cnp.npy_intp *shape, int typenum, size_t bytes, object handler)
 
 cdef object handler = PyCapsule_New(&mg_handler, "mem_handler", NULL)
 
 
 cdef cnp.ndarray from_store(int dimensions, cnp.npy_intp *shape, int typenum, size_t bytes):
-    cdef void *memory = mg_take(bytes)
-    cdef cnp.ndarray array
-    if memory == NULL:
-        raise MemoryError(f"no memory for a result of {bytes} bytes")
-    try:
-        array = cnp.PyArray_SimpleNewFromData(dimensions, shape, typenum, memory)
-    except BaseException:
-        mg_give(memory)
-        raise
-    Py_INCREF(handler)
-    mg_own(array, handler)
-    return array
+    return mg_result(dimensions, shape, typenum, bytes, handler)
