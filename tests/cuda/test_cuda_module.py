@@ -514,7 +514,7 @@ class Unanswered:
     ("cupy", "words"),
     [
         (ModuleNotFoundError("No module named 'cupy'", name="cupy"),
-         r'CuPy is not installed: pip install "minigrad-rnn\[cuda12\]"'),
+         r'CuPy is not installed: python -m pip install cupy-cuda12x'),
         (ModuleNotFoundError("No module named 'x'", name="x"), "CuPy cannot be imported"),
         (ImportError("libnvrtc.so"), r"CuPy cannot be imported \(ImportError: libnvrtc.so\)"),
         (Unanswered("cudaErrorInsufficientDriver: old"), "NVIDIA's driver is missing or older"),
