@@ -1,4 +1,4 @@
-"""Run by test_emulated_layers.py in a process of its own, under the sanitizers: python emulated_cases.py FOLDER CASE ...
+"""Run by test_emulated_layers.py in a process of its own, under sanitizers: python emulated_cases.py FOLDER CASE ...
 
 Every case compares whole layers with the CPU's kernels: values and all gradients. Neither numbers nor bounds are shared
 with the code under test; the CPU's kernels have tests of their own against the equations and finite differences.
@@ -45,13 +45,15 @@ def arguments_of(rng, kind, sizes, hidden, features=3, biases=(True, True), dtyp
 def agree(case, name, got, wanted, dtype):
     assert (got is None) == (wanted is None), f"{case}: {name} is {got}, and {wanted} on the CPU"
     if wanted is not None:
-        assert got.shape == wanted.shape and got.dtype == wanted.dtype == dtype, f"{case}: {name} is {got.shape}"
+        assert (got.shape, got.dtype) == (wanted.shape, dtype), f"{case}: {name} is {got.shape} {got.dtype}"
         error = np.max(np.abs(got - wanted) / np.maximum(1, np.abs(wanted).max(initial=0)), initial=0)
         assert error <= TOLERANCE[dtype], f"{case}: {name} is off by {error:.1e}"
 
 
-def compare(device, rng, kind, sizes, hidden, reverse, biases=(True, True), dtype=np.float64, plain=False, **more):
-    """One layer on the emulated device and on the CPU: with and without saving, all gradients and each alone."""
+def compare(
+    device, rng, kind, sizes, hidden, reverse, biases=(True, True), dtype=np.float64, plain=False, each=False, **more
+):
+    """One layer on the emulated device and on the CPU: with and without saving, all gradients; `each` alone, too."""
     case = f"{kind} {dtype.__name__} sizes {list(sizes)} hidden {hidden} reverse {reverse} {biases} {more}"
     arguments = arguments_of(rng, kind, sizes, hidden, biases=biases, dtype=dtype, **more)
     before = [None if a is None else a.copy() for a in arguments]
@@ -76,7 +78,7 @@ def compare(device, rng, kind, sizes, hidden, reverse, biases=(True, True), dtyp
         for name, g, w in zip(NAMES, got, want):
             agree(f"{case} upstream {given}", f"gradient of {name}", g, w, dtype)
     whole = kernels.layer_backward(kind, cpu_saved, *upstream, everything)
-    for k, name in enumerate(NAMES):
+    for k, name in enumerate(NAMES) if each else ():
         needs = tuple(i == k for i in range(7))
         got = layer.layer_backward(device, kind, saved, *upstream, needs)
         for i, (g, w) in enumerate(zip(got, whole)):
@@ -96,7 +98,8 @@ def shapes(kind, folder, resident):
             compare(device, rng, kind, sizes, hidden, reverse, ((i + reverse) % 2 == 0, i % 3 != 0))
     for sizes, reverse in (([41, 41, 3], False), ([70, 9], True), ([12, 12], False)):
         compare(device, rng, kind, sizes, 9, reverse)
-    compare(device, rng, kind, [3] * 3, 17, False, plain=True)
+    compare(device, rng, kind, [3] * 3, 17, False, plain=True, each=True)
+    compare(device, rng, kind, [3, 2], 9, True, each=True, features=1)
     compare(device, rng, kind, [3] * 3, 17, True, plain=True, features=1)
     for hidden, reverse in itertools.product((5, 33), (False, True)):
         compare(device, rng, kind, [6, 6, 2], hidden, reverse, dtype=np.float32)
@@ -109,21 +112,21 @@ def shapes(kind, folder, resident):
 
 
 def chunks(kind, folder, resident):
-    """A depth that is cut into several chunks, the last of them shorter, as a card with little shared memory demands."""
+    """A depth cut into several chunks, the last of them shorter, as a card with little shared memory demands."""
     rng = np.random.default_rng(2)
     device = EmulatedDevice(folder, 132 if resident else 0)
     planned = layer.plan
-    for chunk, dtype in ((2, np.float64), (30, np.float64), (64, np.float64), (24, np.float32)):
+    for chunk, hidden, dtype in ((2, 3, np.float64), (64, 35, np.float64), (24, 17, np.float32)):
 
-        def plan(kind, item, backward, hidden, *card, chunk=chunk):
+        def shorter(kind, item, backward, hidden, *card, chunk=chunk):
             whole = planned(kind, item, backward, hidden, *card)
             outputs, depth = (1, GATES[kind] * hidden) if backward else (GATES[kind], hidden)
             shared = shared_bytes(outputs, whole.rows, depth, chunk, item, whole.resident)
             return whole._replace(chunk=chunk, shared=shared)
 
-        layer.plan = plan
+        layer.plan = shorter
         for reverse in (False, True):
-            compare(device, rng, kind, [3, 3, 2], 35, reverse, dtype=dtype)
+            compare(device, rng, kind, [3, 3, 2], hidden, reverse, dtype=dtype)
     assert {p.resident for p in device.plans} == {resident}
 
 
@@ -183,14 +186,14 @@ def refused(folder):
             ([1.0], TypeError),
             (np.ones((7, 1, 1)), ValueError),
         ):
-            with pytest.raises(error, match=f"^{name} must"):
+            with pytest.raises(error, match=rf"^{name} must"):
                 layer.layer_forward(device, "LSTM", *good[:k], bad, *good[k + 1 :])
-    with pytest.raises(ValueError, match="^c0 must have shape"):
+    with pytest.raises(ValueError, match=r"^c0 must have shape"):
         layer.layer_forward(device, "LSTM", *good[:2], None, *good[3:])
-    with pytest.raises(ValueError, match="^kind must be one of"):
+    with pytest.raises(ValueError, match=r"^kind must be one of"):
         layer.layer_forward(device, "ELMAN", *good)
     gru = arguments_of(rng, "GRU", [2, 2], 3)
-    with pytest.raises(ValueError, match="^c0 must be None for GRU"):
+    with pytest.raises(ValueError, match=r"^c0 must be None for GRU"):
         layer.layer_forward(device, "GRU", *gru[:2], gru[1], *gru[3:])
     for sizes, error in (
         ([2, 2], TypeError),
@@ -202,9 +205,9 @@ def refused(folder):
         (np.array([2, -1]), ValueError),
         (np.array([2, 1]), ValueError),
     ):
-        with pytest.raises(error, match="^batch_sizes must"):
+        with pytest.raises(error, match=r"^batch_sizes must"):
             layer.layer_forward(device, "LSTM", *good, sizes)
-    with pytest.raises(ValueError, match="^x must have seq \\* batch rows"):
+    with pytest.raises(ValueError, match=r"^x must have seq \* batch rows"):
         layer.layer_forward(device, "LSTM", good[0][:3], *good[1:])
     *_, saved = layer.layer_forward(device, "GRU", *gru)
     everything = (True,) * 7

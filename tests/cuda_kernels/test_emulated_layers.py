@@ -1,7 +1,7 @@
 """The CUDA kernels' arithmetic and index logic, on the host: no GPU test.
 
-The sources are compiled by the host's compiler for an emulated device (host.h) under AddressSanitizer and UBSan, and run
-behind the same Python as on a card. What this cannot show is the order of memory on a real device, and its speed.
+The sources are compiled by the host's compiler for an emulated device (host.h) under AddressSanitizer and UBSan, and
+run behind the same Python as on a card. What this cannot show is the order of memory on a real device, and its speed.
 """
 
 import shutil

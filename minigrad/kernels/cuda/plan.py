@@ -1,8 +1,8 @@
 """How a layer's work is laid over a card: a pure function of the sizes, so that it can be tested without one.
 
 The best form keeps the weights of a block's units in shared memory and runs all steps in one cooperative kernel
-(`resident`). All its blocks have to be on the card at the same time, one on each multiprocessor, and the weights have to
-fit beside at least a small part of the states. Where either fails, each step is a kernel of its own.
+(`resident`). All its blocks have to be on the card at the same time, one on each multiprocessor, and the weights have
+to fit beside at least a small part of the states. Where either fails, each step is a kernel of its own.
 
 The numbers of threads and units here are those of layer.h, the bytes those of tile.h; a test compares them.
 """

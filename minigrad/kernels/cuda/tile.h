@@ -54,18 +54,18 @@ MG_FN void mg_load_weights(const mg_tile *tile, const MG_ELEMENT *w, long long h
                            long long length)
 {
     const long long whole = (length + MG_LANES - 1) / MG_LANES * MG_LANES;
-    if (COLUMNS) {
+    if constexpr (COLUMNS) {
         const long long u = threadIdx.x % MG_UNITS;
         for (long long k = threadIdx.x / MG_UNITS; k < whole; k += MG_THREADS / MG_UNITS)
             tile->weights[u * tile->weights_apart + k] =
                 k < length && unit + u < hidden ? w[(start + k) * hidden + unit + u] : (MG_ELEMENT)0;
-        return;
-    }
-    for (int row = threadIdx.x / MG_WARP; row < N * MG_UNITS; row += MG_THREADS / MG_WARP) {
-        const long long mine = unit + row % MG_UNITS;
-        const MG_ELEMENT *from = w + (row / MG_UNITS * hidden + mine) * hidden + start;
-        for (long long k = threadIdx.x % MG_WARP; k < whole; k += MG_WARP)
-            tile->weights[row * tile->weights_apart + k] = k < length && mine < hidden ? from[k] : (MG_ELEMENT)0;
+    } else {
+        for (int row = threadIdx.x / MG_WARP; row < N * MG_UNITS; row += MG_THREADS / MG_WARP) {
+            const long long mine = unit + row % MG_UNITS;
+            const MG_ELEMENT *from = w + (row / MG_UNITS * hidden + mine) * hidden + start;
+            for (long long k = threadIdx.x % MG_WARP; k < whole; k += MG_WARP)
+                tile->weights[row * tile->weights_apart + k] = k < length && mine < hidden ? from[k] : (MG_ELEMENT)0;
+        }
     }
 }
 
