@@ -209,7 +209,9 @@ def _torch_choice(name, numbers=0):
         given, rest = args[:numbers], args[numbers:]
         if rest and isinstance(rest[0], bool):
             rest = (-1, rest[0])
-        if not rest and "keepdim" in kwargs:
+        if not rest and name == "median" and kwargs.get("keepdim") is False:
+            kwargs = {}  # of all elements; PyTorch takes keepdim with a dim only
+        if not rest and kwargs.get("keepdim"):
             rest = (-1,)
         return getattr(torch, name)(x.contiguous(), *given, *rest, **kwargs)
 

@@ -26,10 +26,12 @@ class Configuration(NamedTuple):
 
 
 @functools.cache
-def _expanded(name):
+def expanded(name):
+    """The text of a file of this folder, with the headers in it."""
+
     def insert(found):
         # host.h stands for a device where there is none, and is none of the package's files.
-        return found[0] if found[1] == "host.h" else _expanded(found[1])
+        return found[0] if found[1] == "host.h" else expanded(found[1])
 
     return _INCLUDE.sub(insert, (HERE / name).read_text(encoding="utf-8"))
 
@@ -44,7 +46,7 @@ def source(configuration):
 #define MG_ELEMENT {element}
 #define MG_VALUE {element}
 #define MG_NAME(name) mg_##name
-{_expanded(name + ".cu")}
+{expanded(name + ".cu")}
 extern "C" __global__ void __launch_bounds__(MG_THREADS, 1)
 {ENTRY}(const mg_layer *layer, long long first, long long last)
 {{
