@@ -2,8 +2,8 @@
  *
  * Each thread of a block is a fibre that runs until it waits. So many blocks are resident at a time; the next begins
  * when one ends, and if nobody can go on the emulator says so and stops, as a card would hang. __syncthreads demands
- * that all threads of the block come, and comes in an order that is shuffled. Shared memory is exactly as long as was
- * asked for and begins as NaN.
+ * that all threads of the block come. Threads and blocks go on in shuffled order; one block is slow, and now and then a
+ * warp is late. Shared memory is exactly as long as was asked for and begins as NaN.
  *
  * It finds wrong indices, missing barriers and deadlocks. It says nothing of memory order: here every write is seen at
  * once. No kernel has run on a GPU because it ran here.
