@@ -122,7 +122,7 @@ for step in range(1, 601):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    if step % 200 == 0:
+    if step == 1 or step % 200 == 0:
         print('step %d loss %.3f' % (step, loss.data[0]))
 model.eval()
 source, target = rows(40)
