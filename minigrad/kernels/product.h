@@ -32,9 +32,14 @@
 #define MG_DEPTH_AT_ONCE 256
 #define MG_PANEL_BYTES (384 * 1024)
 
-/* Rows, or columns, a multiple of so many bytes apart share so few sets of the second-level cache that they push each other
- * out of it. The rows of a tile are then copied side by side first, if they meet at least so many panels. */
+/* So many tiles meet a panel before the next one comes. */
+#define MG_TILES_AT_ONCE 4
+
+/* Rows a multiple of so many bytes apart share so few sets of the second-level cache that they push each other out of it; and
+ * of a transposed matrix a tile needs a few elements from each of many rows, often all on pages of their own. If these
+ * are at least so many, and the tiles meet at least so many panels, what they need is copied side by side first. */
 #define MG_CROWDED 16384
+#define MG_SCATTERED_DEPTH 64
 #define MG_PANELS_PER_COPY 4
 
 #if defined(__clang__)
@@ -325,57 +330,69 @@ MG_FN void MG_NAME(store_tile)(const MG_VALUE *sums, long count, const int vecto
         }
 }
 
+/* Copies the rows of some tiles of `a`, all `rows` rows from it on, so that what a tile needs for one element of the depth
+ * lies side by side: [tile][depth][MG_TILE_ROWS(2)]. A copied vector may reach into the next place; what belongs there is
+ * copied later, hence the order of lanes. */
+static void MG_NAME(copy_tiles)(MG_ELEMENT *to, const MG_ELEMENT *a, long a_stride, int a_transposed, long rows, long depth)
+{
+    enum { most = MG_TILE_ROWS(2), last = (most - 1) / MG_LANES * MG_LANES };
+    for (long r = 0; r < rows; r += most, to += depth * most)
+        for (long lane = last; lane >= 0; lane -= MG_LANES) {
+            const long count = mg_smaller(rows - r - lane, MG_LANES);
+            if (count <= 0)
+                continue;
+            if (a_transposed)
+                MG_NAME(pack_columns)(to + lane, most, a + r + lane, a_stride, count, depth);
+            else
+                MG_NAME(pack_rows)(to + lane, most, a + (r + lane) * a_stride, a_stride, count, depth);
+        }
+}
+
 /* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most MG_DEPTH_AT_ONCE.
  * `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`. */
 static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
                                      int a_transposed, const MG_ELEMENT *panels, MG_ELEMENT *c, long c_stride,
                                      int accumulate)
 {
-    enum {
-        most = MG_TILE_ROWS(2),
-        tile_step = (most * sizeof(MG_ELEMENT) + MG_VECTOR_BYTES - 1) / MG_VECTOR_BYTES * MG_VECTOR_BYTES /
-                    sizeof(MG_ELEMENT)
-    };
+    enum { most = MG_TILE_ROWS(2), group = MG_TILES_AT_ONCE * most };
     const long block = 2 * MG_LANES, panel_size = block * (depth + 1);
     const long at_once = MG_PANEL_BYTES / (panel_size * (long)sizeof(MG_ELEMENT)) * block;
     const int crowded = rows > MG_FEW_ROWS && a_stride * (long)sizeof(MG_ELEMENT) % MG_CROWDED == 0;
-    MG_ELEMENT copy[MG_DEPTH_AT_ONCE * tile_step] __attribute__((aligned(MG_VECTOR_BYTES)));
+    const int scattered = a_transposed && depth >= MG_SCATTERED_DEPTH;
+    MG_ELEMENT copy[MG_DEPTH_AT_ONCE * group + MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
     MG_VALUE sums[MG_TILE_SUMS];
     for (long begin = 0; begin < width; begin += at_once) {
         const long end = mg_smaller(width, begin + at_once);
-        const int copied = crowded && end - begin > (MG_PANELS_PER_COPY - 1) * block;
-        for (long r = 0, count; r < rows; r += count) {
-            count = mg_smaller(most, rows - r);
+        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block && (crowded || scattered);
+        for (long top = 0; top < rows; top += group) {
+            const long bottom = mg_smaller(rows, top + group);
             const MG_ELEMENT *panel = panels + begin / block * panel_size;
-            const MG_ELEMENT *tile = a + (a_transposed ? r : r * a_stride);
-            for (long lane = 0; copied && lane < count; lane += MG_LANES)
-                if (a_transposed)
-                    MG_NAME(pack_columns)(copy + lane, tile_step, tile + lane, a_stride,
-                                          mg_smaller(count - lane, MG_LANES), depth);
-                else
-                    MG_NAME(pack_rows)(copy + lane, tile_step, tile + lane * a_stride, a_stride,
-                                       mg_smaller(count - lane, MG_LANES), depth);
+            if (copied)
+                MG_NAME(copy_tiles)(copy, a + (a_transposed ? top : top * a_stride), a_stride, a_transposed, bottom - top,
+                                    depth);
             for (long first = begin; first < end; first += block, panel += panel_size) {
                 const long left = width - first;
-                MG_ELEMENT *to = c + r * c_stride + first;
-                if (left <= MG_LANES) {
+                for (long r = top, count; r < bottom; r += count) {
+                    count = mg_smaller(most, bottom - r);
+                    const MG_ELEMENT *tile = copied ? copy + (r - top) * depth : a + (a_transposed ? r : r * a_stride);
+                    MG_ELEMENT *to = c + r * c_stride + first;
+                    if (left <= MG_LANES) {
+                        if (copied || a_transposed)
+                            MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, sums);
+                        else
+                            MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, sums);
+                        MG_NAME(store_tile)(sums, count, 1, left, to, c_stride, accumulate);
+                        continue;
+                    }
                     if (copied || a_transposed)
-                        MG_NAME(sum_columns_1)(count, depth, copied ? copy : tile, copied ? tile_step : a_stride,
-                                               panel, sums);
+                        MG_NAME(sum_columns_2)(count, depth, tile, copied ? most : a_stride, panel, sums);
                     else
-                        MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, sums);
-                    MG_NAME(store_tile)(sums, count, 1, left, to, c_stride, accumulate);
-                    continue;
+                        MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, sums);
+                    if (left >= block)
+                        MG_NAME(store_tile)(sums, count, 2, block, to, c_stride, accumulate);
+                    else
+                        MG_NAME(store_tile)(sums, count, 2, left, to, c_stride, accumulate);
                 }
-                if (copied || a_transposed)
-                    MG_NAME(sum_columns_2)(count, depth, copied ? copy : tile, copied ? tile_step : a_stride, panel,
-                                           sums);
-                else
-                    MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, sums);
-                if (left >= block)
-                    MG_NAME(store_tile)(sums, count, 2, block, to, c_stride, accumulate);
-                else
-                    MG_NAME(store_tile)(sums, count, 2, left, to, c_stride, accumulate);
             }
         }
     }
