@@ -50,7 +50,7 @@ cdef extern from *:
 
     ctypedef struct mg_sequence:
         int kind, reverse, initial, threads
-        long steps, batch, hidden, rows, apart
+        long steps, batch, hidden, rows, done, until, base, apart, stride
         const int64_t *batch_sizes
         const int64_t *offsets
         const void *w_hh
@@ -78,6 +78,7 @@ cdef extern from *:
         const void *a
         const void *b
         int a_transposed, b_transposed
+        long a_step, c_step
         const void *b_rest
         long split, b_step, rest_step
         const void *bias
@@ -86,19 +87,27 @@ cdef extern from *:
 
     ctypedef struct mg_recurrent:
         size_t (*forward_scratch)(const mg_sequence *, int) noexcept nogil
+        void (*prepare_forward)(const mg_sequence *, int, void *) noexcept nogil
         void (*forward)(const mg_sequence *, int, void *) noexcept nogil
         size_t (*backward_scratch)(const mg_sequence *, int) noexcept nogil
+        void (*prepare_backward)(const mg_sequence *, int, void *) noexcept nogil
         void (*backward)(const mg_sequence *, int, void *) noexcept nogil
         void (*turn_to_recurrent_side)(const mg_sequence *) noexcept nogil
         void (*gather_previous)(const mg_sequence *, void *) noexcept nogil
         size_t (*product_plan)(mg_product *, int) noexcept nogil
         void (*product)(mg_product *, void *) noexcept nogil
-        void (*sum_rows)(long, long, const void *, void *, int) noexcept nogil
+        void (*sum_rows)(long, long, const void *, long, int, void *, int) noexcept nogil
 
     ctypedef struct mg_recurrent_pair:
         mg_recurrent of[2]
 
-    long mg_wide(const mg_sequence *s)
+    long mg_wide(const mg_sequence *s) noexcept nogil
+    long mg_steps_at_once(const mg_sequence *s, size_t item) noexcept nogil
+    void mg_next_steps(mg_sequence *s, long count) noexcept nogil
+    void mg_previous_steps(mg_sequence *s, long count) noexcept nogil
+    long mg_first_row(const mg_sequence *s) noexcept nogil
+    long mg_last_row(const mg_sequence *s) noexcept nogil
+    long mg_gates_stride(const mg_sequence *s, size_t item) noexcept nogil
     const mg_recurrent_pair *mg_tables[]
     const char *mg_set_names[]
     int mg_supported(int set)

@@ -95,6 +95,8 @@ cdef inline mg_product of(long rows, long width, long depth, const void *a, bint
     p.b_step = depth if b_transposed else width
     p.a_transposed = a_transposed
     p.b_transposed = b_transposed
+    p.a_step = rows if a_transposed else depth
+    p.c_step = width
     return p
 
 
@@ -121,12 +123,3 @@ cdef cnp.ndarray product(int type, long rows, long width, long depth, const void
     cdef mg_product p = of(rows, width, depth, a, a_transposed, b, b_transposed)
     p.bias = bias
     return multiply(type, &p)
-
-
-cdef array sum_rows(int type, long rows, long width, const void *a):
-    cdef array out = empty_vector(width, typenum_of(type))
-    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
-    cdef void *to = cnp.PyArray_DATA(out)
-    with nogil:
-        kernels.sum_rows(rows, width, a, to, threads)
-    return out

@@ -16,6 +16,7 @@ def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes=None, bint reverse=False):
     saved.single = True
     plan_steps(saved, batch_sizes, cnp.PyArray_DIM(<array>gx, 0), batch_of(h0, typenum), "gx")
     s.hidden = s.apart = hidden_size(s.kind, w_hh, typenum)
+    s.stride = mg_wide(s)
     initial_states(saved, h0, c0, typenum)
     set_weights(saved, 0, NULL, 0, None, w_hh, None, b_hh, typenum)
     given = matrix(gx, "gx", typenum, s.rows, mg_wide(s), "(rows, G * hidden_size)")
@@ -33,7 +34,7 @@ def forward(kind, gx, h0, c0, w_hh, b_hh, batch_sizes=None, bint reverse=False):
         s.cn = cnp.PyArray_DATA(cn)
     elif s.kind == MG_GRU:
         s.b_n = keep_states(saved, s.rows, s.hidden)
-    loop_forward(saved.type, s, 1)
+    run_loop(saved.type, s, 1)
     return h, hn, cn, saved
 
 
@@ -60,7 +61,7 @@ def backward(kind, SavedSequence saved not None, d_h=None, d_hn=None, d_cn=None)
     if s.kind == MG_LSTM:
         s.d_c0 = cnp.PyArray_DATA(d_c0)
     s.d_b = cnp.PyArray_DATA(d_a)
-    loop_backward(saved.type, &s, 1)
+    run_loop_back(saved.type, &s, 1)
     if s.kind == MG_GRU:
         d_b = d_a.copy()
         s.d_b = cnp.PyArray_DATA(d_b)

@@ -175,12 +175,51 @@ cdef void *keep_states(SavedSequence saved, long rows, long columns) except NULL
     return cnp.PyArray_DATA(a)
 
 
-cdef int loop_forward(int type, const mg_sequence *s, int count) except -1:
+cdef inline size_t place(long row, long stride, int type) noexcept:
+    """Where a row begins, in bytes."""
+    return <size_t>(row * stride) * (8 if type else 4)
+
+
+cdef int run_loop(int type, mg_sequence *s, int count) except -1:
+    """All steps of `count` runs, whose gx is there."""
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
     cdef void *scratch = scratch_block(kernels.forward_scratch(s, count))
+    cdef int d
+    for d in range(count):
+        s[d].done, s[d].until = 0, s[d].steps
     with nogil:
+        kernels.prepare_forward(s, count, scratch)
         kernels.forward(s, count, scratch)
     mg_give(scratch)
+    return 0
+
+
+cdef int run_layer(int type, mg_sequence *s, int count, void *room) except -1:
+    """`count` runs side by side, some steps at a time. What is not kept of gx goes to `room`, which has space for each."""
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
+    cdef long at_once = mg_steps_at_once(s, 8 if type else 4), first
+    cdef mg_product p
+    cdef void *scratch = scratch_block(kernels.forward_scratch(s, count))
+    cdef int d
+    try:
+        with nogil:
+            kernels.prepare_forward(s, count, scratch)
+        while s.until < s.steps:
+            for d in range(count):
+                mg_next_steps(s + d, at_once)
+                first = mg_first_row(s + d)
+                if room != NULL:
+                    s[d].base = first
+                    s[d].gx = <char *>room + place(d * at_once * s.batch, s.stride, type)
+                p = of(mg_last_row(s + d) - first, mg_wide(s), s.features,
+                       <char *>s[d].x + place(first, s.features, type), False, s[d].w_ih, True)
+                p.c_step = s.stride
+                p.bias = s[d].b_ih
+                multiply_into(type, &p, <char *>s[d].gx + place(first - s[d].base, s.stride, type))
+            with nogil:
+                kernels.forward(s, count, scratch)
+    finally:
+        mg_give(scratch)
     return 0
 
 
@@ -193,23 +232,22 @@ cdef tuple run_stack(SavedSequence saved, array x, object h0, object c0, tuple w
     cdef bint gated = s.kind == MG_LSTM or s.kind == MG_GRU
     # With one thread a direction is finished before the other begins, while its gx is in the cache.
     cdef int together = directions if threads > 1 else 1
-    cdef long rows = s.rows, hidden = hidden_size(s.kind, weights[1], typenum), wide
+    cdef long rows = s.rows, hidden = hidden_size(s.kind, weights[1], typenum)
     cdef long features = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1)
     cdef long depth = -1 if saved.single else saved.count
     cdef array out, hn, cn = None
-    cdef mg_product p
     cdef void *room = NULL
-    cdef void *gx
+    cdef bint gx_stays = gated and save or not gated and directions == 1
     for k in range(saved.count):
         s[k].hidden = hidden
         s[k].apart = directions * hidden
-    wide = mg_wide(s)
+        s[k].stride = mg_gates_stride(s, item) if gated else hidden
     initial_states(saved, h0, c0, typenum)
     hn = empty_cube(depth, s.batch, hidden, typenum)
     if s.kind == MG_LSTM:
         cn = empty_cube(depth, s.batch, hidden, typenum)
-    if not (gated and save or not gated and directions == 1):
-        room = scratch_block(<size_t>(together * rows * wide) * item)
+    if not gx_stays:
+        room = scratch_block(place(together * mg_steps_at_once(s, item) * s.batch, s.stride, type))
     try:
         for k in range(0, saved.count, directions):
             saved.kept.append(x)
@@ -230,17 +268,10 @@ cdef tuple run_stack(SavedSequence saved, array x, object h0, object c0, tuple w
                 elif s.kind == MG_GRU and save:
                     s.b_n = keep_states(saved, rows, hidden)
                 if gated and save:
-                    gx = s.gates = keep_states(saved, rows, wide)
-                elif room != NULL:
-                    gx = <char *>room + <size_t>(d % together * rows * wide) * item
-                else:
-                    gx = s.h
-                s.gx = gx
-                p = of(rows, wide, features, s.x, False, s.w_ih, True)
-                p.bias = s.b_ih
-                multiply_into(type, &p, gx)
+                    s.gates = keep_states(saved, rows, s.stride)
+                s.gx = s.gates if gated else s.h
                 if d % together == together - 1:
-                    loop_forward(type, s - (together - 1), together)
+                    run_layer(type, s - (together - 1), together, room)
             x = out
             features = directions * hidden
     finally:
@@ -346,56 +377,119 @@ cdef tuple running_states(SavedSequence saved, object d_hn, object d_cn):
     return running(saved, d_hn, "d_hn"), None
 
 
-cdef int loop_backward(int type, const mg_sequence *s, int count) except -1:
+cdef int run_loop_back(int type, mg_sequence *s, int count) except -1:
+    """All steps of `count` runs, back to the first."""
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
     cdef void *scratch = scratch_block(kernels.backward_scratch(s, count))
+    cdef int d
+    for d in range(count):
+        s[d].done, s[d].until = 0, s[d].steps
     with nogil:
+        kernels.prepare_backward(s, count, scratch)
         kernels.backward(s, count, scratch)
     mg_give(scratch)
     return 0
 
 
-cdef array recurrent_weight_gradient(int type, const mg_sequence *s, void *gathered):
+cdef int recurrent_weight_gradient(int type, const mg_sequence *s, void *gathered, bint accumulate, void *to) except -1:
     """d_b^T times the states before each row's step. Unless they must be gathered, because steps differ in their batch,
-    these are h0 and all but the last rows of h, or the other way about."""
-    cdef mg_product p = of(mg_wide(s), s.hidden, s.rows, s.d_b, True, s.h0, False)
-    cdef size_t item = 8 if type else 4
+    these are rows of h, those next to the first step of the run h0."""
+    cdef long first = mg_first_row(s), rows = mg_last_row(s) - first
+    cdef mg_product p = of(mg_wide(s), s.hidden, rows, s.d_b, True, NULL, False)
+    p.a_step = s.stride
+    p.accumulate = accumulate
     if gathered != NULL:
         mg_tables[chosen].of[type].gather_previous(s, gathered)
         p.b = gathered
-    elif s.reverse:
-        p.b = <char *>s.h + <size_t>(s.batch * s.apart) * item
-        p.b_step = s.apart
-        p.split = s.rows - s.batch
-        p.b_rest = s.h0
-        p.rest_step = s.hidden
     else:
-        p.split = s.batch
-        p.b_rest = s.h
-        p.rest_step = s.apart
-    return multiply(type, &p)
+        p.b = <char *>s.h + place(first + (s.batch if s.reverse else -s.batch), s.apart, type)
+        p.b_step = s.apart
+        if s.done == 0 and s.reverse:
+            p.split = rows - s.batch
+            p.b_rest = s.h0
+            p.rest_step = s.hidden
+        elif s.done == 0:
+            p.b = s.h0
+            p.b_step = s.hidden
+            p.split = s.batch
+            p.b_rest = s.h
+            p.rest_step = s.apart
+    return multiply_into(type, &p, to)
+
+
+cdef int sum_of_rows(int type, const mg_sequence *s, long rows, bint accumulate, void *to) except -1:
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
+    with nogil:
+        kernels.sum_rows(rows, mg_wide(s), s.d_b, s.stride, accumulate, to, s.threads)
+    return 0
 
 
 cdef int weight_gradients(SavedSequence saved, const mg_sequence *s, list found, int first, tuple needs,
                           void *gathered) except -1:
-    """Those of one run into found[first] and the next three. Leaves the gradient of the recurrent side in d_b."""
-    cdef int type = saved.type
-    cdef long wide = mg_wide(s)
+    """Adds those of these steps of one run to found[first] and the next three, which the steps that come first make.
+    Leaves the gradient of the recurrent side in d_b."""
+    cdef int type = saved.type, typenum = typenum_of(saved.type)
+    cdef long wide = mg_wide(s), row = mg_first_row(s), rows = mg_last_row(s) - row
+    cdef bint later = s.until < s.steps
     cdef mg_product p
-    cdef array d_b_ih = None
     if needs[first]:
-        p = of(wide, s.features, s.rows, s.d_b, True, s.x, False)
-        found[first] = multiply(type, &p)
-    if needs[first + 2] and s.b_ih != NULL:
-        found[first + 2] = d_b_ih = sum_rows(type, s.rows, wide, s.d_b)
+        if not later:
+            found[first] = empty(wide, s.features, typenum)
+        p = of(wide, s.features, rows, s.d_b, True, <char *>s.x + place(row, s.features, type), False)
+        p.a_step = s.stride
+        p.accumulate = later
+        multiply_into(type, &p, cnp.PyArray_DATA(<array>found[first]))
+    cdef bint needs_b_ih = needs[first + 2] and s.b_ih != NULL, needs_b_hh = needs[first + 3] and s.b_hh != NULL
+    if needs_b_ih:
+        if not later:
+            found[first + 2] = empty_vector(wide, typenum)
+        sum_of_rows(type, s, rows, later, cnp.PyArray_DATA(<array>found[first + 2]))
     mg_tables[chosen].of[type].turn_to_recurrent_side(s)
     if needs[first + 1]:
-        found[first + 1] = recurrent_weight_gradient(type, s, gathered)
-    if needs[first + 3] and s.b_hh != NULL:
-        if d_b_ih is not None and s.kind != MG_GRU:
-            found[first + 3] = d_b_ih.copy()
-        else:
-            found[first + 3] = sum_rows(type, s.rows, wide, s.d_b)
+        if not later:
+            found[first + 1] = empty(wide, s.hidden, typenum)
+        recurrent_weight_gradient(type, s, gathered, later, cnp.PyArray_DATA(<array>found[first + 1]))
+    if needs_b_hh:
+        if needs_b_ih and s.kind != MG_GRU:
+            if s.done == 0:
+                found[first + 3] = found[first + 2].copy()
+            return 0
+        if not later:
+            found[first + 3] = empty_vector(wide, typenum)
+        sum_of_rows(type, s, rows, later, cnp.PyArray_DATA(<array>found[first + 3]))
+    return 0
+
+
+cdef int run_layer_back(SavedSequence saved, mg_sequence *s, int count, list found, int first, tuple needs,
+                        char *block, void *gathered, char *d_x, bint accumulate) except -1:
+    """`count` runs side by side, some steps at a time, back to the first: d_b of these steps in `block`, then what
+    follows from it. The gradient of the input goes to d_x, unless that is NULL, or is added there."""
+    cdef int type = saved.type, d
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
+    cdef long at_once = mg_steps_at_once(s, 8 if type else 4), wide = mg_wide(s)
+    cdef mg_product p
+    cdef void *scratch = scratch_block(kernels.backward_scratch(s, count))
+    for d in range(count):
+        s[d].done = s[d].until = s[d].steps
+        s[d].d_b = block + place(d * at_once * s.batch, s.stride, type)
+    try:
+        with nogil:
+            kernels.prepare_backward(s, count, scratch)
+        while s.done > 0:
+            for d in range(count):
+                mg_previous_steps(s + d, at_once)
+                s[d].base = mg_first_row(s + d)
+            with nogil:
+                kernels.backward(s, count, scratch)
+            for d in range(count):
+                if d_x != NULL:
+                    p = of(mg_last_row(s + d) - s[d].base, s.features, wide, s[d].d_b, False, s[d].w_ih, False)
+                    p.a_step = s.stride
+                    p.accumulate = accumulate
+                    multiply_into(type, &p, d_x + place(s[d].base, s.features, type))
+                weight_gradients(saved, s + d, found, first + 4 * d, needs, gathered)
+    finally:
+        mg_give(scratch)
     return 0
 
 
@@ -420,7 +514,6 @@ def stack_backward(SavedSequence saved not None, d_output, d_hn, d_cn, tuple nee
     cdef int d, layer, layers = saved.count // directions, lowest
     cdef mg_sequence[2] s
     cdef mg_sequence *first = saved.runs
-    cdef mg_product p
     cdef array upstream, d_h0, d_c0, d_x = None
     cdef list found = [None] * (3 + 4 * saved.count)
     cdef size_t item = 8 if type else 4
@@ -438,37 +531,43 @@ def stack_backward(SavedSequence saved not None, d_output, d_hn, d_cn, tuple nee
         above = cnp.PyArray_BYTES(upstream)
     d_h0, d_c0 = running_states(saved, d_hn, d_cn)
 
-    # One block of scratch: d_b of each direction, the previous states if they must be gathered, the gradient of a
-    # layer's input if there is a layer below.
+    # One block of scratch: d_b of the steps at once of each direction, their previous states if these must be gathered,
+    # the gradient of a layer's input if there is a layer below.
+    cdef int together = directions if threads > 1 else 1
     cdef bint gather = first.rows != first.steps * first.batch
-    cdef size_t of_gates = <size_t>(first.rows * mg_wide(first)) * item
-    cdef size_t of_states = <size_t>(first.rows * first.hidden) * item
-    cdef size_t of_inputs = <size_t>(first.rows * first.apart) * item if lowest < layers - 1 else 0
-    cdef char *block = <char *>scratch_block(directions * of_gates + gather * of_states + of_inputs)
-    cdef char *gathered = block + directions * of_gates
-    cdef char *below = gathered + gather * of_states
+    cdef long at_once = mg_steps_at_once(first, item) * first.batch, stride = mg_gates_stride(first, item)
+    cdef size_t of_gates = place(together * at_once, stride, type)
+    cdef size_t of_states = place(at_once, first.hidden, type) if gather else 0
+    cdef size_t of_inputs = place(first.rows, first.apart, type) if lowest < layers - 1 else 0
+    cdef char *block = <char *>scratch_block(of_gates + of_states + directions * of_inputs)
+    cdef char *gathered = block + of_gates if gather else NULL
+    # A layer may write where it reads, unless it is read twice.
+    cdef char *below = block + of_gates + of_states
+    cdef char *other = below + (of_inputs if directions == 2 else 0)
+    cdef char *to
     try:
         for layer in range(layers - 1, lowest - 1, -1):
             for d in range(directions):
                 s[d] = first[layer * directions + d]
                 s[d].threads = threads
+                s[d].stride = stride
                 s[d].initial = needs[1] or needs[2]
                 s[d].d_h = above + <size_t>(d * first.hidden) * item if above != NULL else NULL
-                s[d].d_b = block + d * of_gates
                 s[d].d_h0 = part(d_h0, layer * directions + d, first, type)
                 if first.kind == MG_LSTM:
                     s[d].d_c0 = part(d_c0, layer * directions + d, first, type)
-            loop_backward(type, s, directions)
             if layer == 0 and needs[0]:
                 d_x = empty_cube(saved.steps, first.batch if saved.steps >= 0 else first.rows, first.features, typenum)
-            for d in range(directions):
-                if layer > lowest or layer == 0 and needs[0]:
-                    p = of(first.rows, s[d].features, mg_wide(s), s[d].d_b, False, s[d].w_ih, False)
-                    p.accumulate = d > 0
-                    multiply_into(type, &p, below if layer else cnp.PyArray_DATA(d_x))
-                weight_gradients(saved, &s[d], found, 3 + 4 * (layer * directions + d), needs,
-                                 gathered if gather else NULL)
-            above = below
+            to = below if layer > lowest else cnp.PyArray_BYTES(d_x) if d_x is not None else NULL
+            # Runs side by side are at different rows, and each adds to what the other may not have reached.
+            if to != NULL and together > 1:
+                memset(to, 0, place(first.rows, s.features, type))
+            for d in range(0, directions, together):
+                run_layer_back(saved, s + d, together, found, 3 + 4 * (layer * directions + d), needs, block, gathered, to,
+                               d > 0 or together > 1)
+            above = to
+            below = other
+            other = to
     finally:
         mg_give(block)
     if needs[0]:

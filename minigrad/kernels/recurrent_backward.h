@@ -8,10 +8,9 @@ MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEME
 {
     const int kind = s->kind;
     const long hidden = s->hidden;
-    const long wide = mg_wide(s);
-    const MG_ELEMENT *gates = s->gates ? (const MG_ELEMENT *)s->gates + row * wide : NULL;
+    const MG_ELEMENT *gates = s->gates ? (const MG_ELEMENT *)s->gates + row * s->stride : NULL;
     const MG_ELEMENT *d_h = s->d_h ? (const MG_ELEMENT *)s->d_h + row * s->apart : NULL;
-    MG_ELEMENT *d_b = (MG_ELEMENT *)s->d_b + row * wide;
+    MG_ELEMENT *d_b = (MG_ELEMENT *)s->d_b + (row - s->base) * s->stride;
     for (long unit = 0; unit < hidden; unit += MG_LANES) {
         const long left = hidden - unit;
 #define MG_LOAD(from) MG_NAME(load_upto)((from) + unit, left)
@@ -71,7 +70,7 @@ static size_t MG_NAME(backward_panels)(const mg_sequence *s)
 /* Elements of scratch for one sequence. */
 static size_t MG_NAME(backward_each)(const mg_sequence *s)
 {
-    const size_t step = s->kind == MG_GRU ? (size_t)(s->batch * mg_wide(s)) : 0, line = MG_VECTOR_BYTES;
+    const size_t step = s->kind == MG_GRU ? (size_t)(s->batch * s->stride) : 0, line = MG_VECTOR_BYTES;
     return MG_NAME(backward_panels)(s) + (step + line - 1) / line * line;
 }
 
@@ -82,23 +81,23 @@ static size_t MG_NAME(backward_scratch)(const mg_sequence *s, int count)
 
 static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratch, long begin, long end)
 {
-    const long hidden = s->hidden, wide = mg_wide(s);
+    const long hidden = s->hidden, wide = mg_wide(s), stride = s->stride;
     const long slice = (long)MG_NAME(packed_size)(hidden, MG_DEPTH_AT_ONCE, 2, 0);
     MG_ELEMENT *dh = s->d_h0, *dc = s->d_c0;
     MG_ELEMENT *step = s->kind == MG_GRU ? scratch + MG_NAME(backward_panels)(s) : NULL;
-    for (long i = 0; i < s->steps; i++) {
-        long t = s->reverse ? i : s->steps - 1 - i;
+    for (long i = s->until - 1; i >= s->done; i--) {
+        long t = s->reverse ? s->steps - 1 - i : i;
         long row = (long)s->offsets[t], count = mg_smaller((long)s->batch_sizes[t], end);
-        const MG_ELEMENT *d_b = step ? step : (const MG_ELEMENT *)s->d_b + row * wide;
+        const MG_ELEMENT *d_b = step ? step : (const MG_ELEMENT *)s->d_b + (row - s->base) * stride;
         for (long b = begin; b < count; b++)
             MG_NAME(cell_backward)(s, row + b, MG_NAME(previous)(s, t, b, s->h, s->apart, s->h0),
                                    s->c ? MG_NAME(previous)(s, t, b, s->c, hidden, s->c0) : NULL, dh + b * hidden,
-                                   dc ? dc + b * hidden : NULL, step ? step + b * wide : NULL);
-        if (count <= begin || (!s->initial && i == s->steps - 1))
+                                   dc ? dc + b * hidden : NULL, step ? step + b * stride : NULL);
+        if (count <= begin || (!s->initial && i == 0))
             continue;
         for (long start = 0; start < wide; start += MG_DEPTH_AT_ONCE)
             MG_NAME(multiply_panels)(count - begin, hidden, mg_smaller(MG_DEPTH_AT_ONCE, wide - start),
-                                     d_b + begin * wide + start, wide, 0, scratch + start / MG_DEPTH_AT_ONCE * slice,
+                                     d_b + begin * stride + start, stride, 0, scratch + start / MG_DEPTH_AT_ONCE * slice,
                                      dh + begin * hidden, hidden, start > 0 || s->kind == MG_GRU);
     }
 }
@@ -128,21 +127,26 @@ static void MG_NAME(backward_part)(void *context, int part)
                                 MG_NAME(first_sequence)(s, part + 1, shared->parts));
 }
 
-static void MG_NAME(backward)(const mg_sequence *s, int count, void *scratch)
+static void MG_NAME(prepare_backward)(const mg_sequence *s, int count, void *scratch)
 {
     MG_NAME(shared_sequence) shared = {s, count, 1, scratch, MG_NAME(backward_each)(s)};
     if (s->initial || s->steps > 1)
         MG_NAME(share)(&shared, MG_NAME(pack_backward),
                        MG_NAME(pack_threads)(s, count, (mg_wide(s) + MG_DEPTH_AT_ONCE - 1) / MG_DEPTH_AT_ONCE));
+}
+
+static void MG_NAME(backward)(const mg_sequence *s, int count, void *scratch)
+{
+    MG_NAME(shared_sequence) shared = {s, count, 1, scratch, MG_NAME(backward_each)(s)};
     MG_NAME(share)(&shared, MG_NAME(backward_part), MG_NAME(sequence_threads)(s, count));
 }
 
 static void MG_NAME(turn_to_recurrent_side)(const mg_sequence *s)
 {
-    const long hidden = s->hidden, wide = mg_wide(s);
-    for (long row = 0; row < s->rows && s->kind == MG_GRU; row++) {
-        const MG_ELEMENT *r = (const MG_ELEMENT *)s->gates + row * wide;
-        MG_ELEMENT *n = (MG_ELEMENT *)s->d_b + row * wide + 2 * hidden;
+    const long hidden = s->hidden, end = mg_last_row(s);
+    for (long row = mg_first_row(s); row < end && s->kind == MG_GRU; row++) {
+        const MG_ELEMENT *r = (const MG_ELEMENT *)s->gates + row * s->stride;
+        MG_ELEMENT *n = (MG_ELEMENT *)s->d_b + (row - s->base) * s->stride + 2 * hidden;
         for (long unit = 0; unit < hidden; unit += MG_LANES) {
             const long left = hidden - unit;
             MG_NAME(store_upto)(n + unit, MG_NAME(load_upto)(n + unit, left) * MG_NAME(load_upto)(r + unit, left), left);
@@ -153,7 +157,8 @@ static void MG_NAME(turn_to_recurrent_side)(const mg_sequence *s)
 static void MG_NAME(gather_previous)(const mg_sequence *s, void *to)
 {
     MG_ELEMENT *out = to;
-    for (long t = 0; t < s->steps; t++)
+    const long first = s->reverse ? s->steps - s->until : s->done;
+    for (long t = first; t < first + s->until - s->done; t++)
         for (long b = 0; b < s->batch_sizes[t]; b++) {
             memcpy(out, MG_NAME(previous)(s, t, b, s->h, s->apart, s->h0), (size_t)s->hidden * sizeof(MG_ELEMENT));
             out += s->hidden;

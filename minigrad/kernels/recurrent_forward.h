@@ -12,25 +12,25 @@ MG_FN void MG_NAME(cells_forward)(const mg_sequence *s, const MG_NAME(tile) *til
                                   const MG_ELEMENT *h, long h_stride, const MG_ELEMENT *c, MG_ELEMENT *c_out)
 {
     const int kind = s->kind;
-    const long hidden = s->hidden, left = hidden - unit, wide = mg_wide(s);
-    const MG_ELEMENT *gx = (const MG_ELEMENT *)s->gx + row * wide + unit, *sums = tile->sums;
-    MG_ELEMENT *gates = s->gates ? (MG_ELEMENT *)s->gates + row * wide + unit : NULL;
+    const long hidden = s->hidden, left = hidden - unit, stride = s->stride;
+    const MG_ELEMENT *gx = (const MG_ELEMENT *)s->gx + (row - s->base) * stride + unit, *sums = tile->sums;
+    MG_ELEMENT *gates = s->gates ? (MG_ELEMENT *)s->gates + row * stride + unit : NULL;
     MG_ELEMENT *h_out = (MG_ELEMENT *)s->h + row * s->apart + unit;
     MG_VALUE first[MG_TILE_MOST_ROWS], second[MG_TILE_MOST_ROWS];
 #define MG_LOAD(from) MG_NAME(load_upto)(from, left)
 #define MG_STORE(to, x) MG_NAME(store_upto)(to, x, left)
 #define MG_SUM(gate) MG_LOAD(sums + i * tile->row_step + (gate) * tile->gate_step)
-#define MG_GX(gate) MG_LOAD(gx + i * wide + (gate) * hidden)
+#define MG_GX(gate) MG_LOAD(gx + i * stride + (gate) * hidden)
     if (kind == MG_LSTM) {
         for (long i = 0; i < tile->count; i++) {
             MG_VALUE input = MG_SUM(0) + MG_GX(0), forget = MG_SUM(1) + MG_GX(1);
             MG_VALUE g = MG_SUM(2) + MG_GX(2), o = MG_SUM(3) + MG_GX(3), state = MG_LOAD(c + i * hidden + unit);
             MG_NAME(lstm_state)(&input, &forget, &g, &o, &state);
             if (gates) {
-                MG_STORE(gates + i * wide, input);
-                MG_STORE(gates + i * wide + hidden, forget);
-                MG_STORE(gates + i * wide + 2 * hidden, g);
-                MG_STORE(gates + i * wide + 3 * hidden, o);
+                MG_STORE(gates + i * stride, input);
+                MG_STORE(gates + i * stride + hidden, forget);
+                MG_STORE(gates + i * stride + 2 * hidden, g);
+                MG_STORE(gates + i * stride + 3 * hidden, o);
             }
             MG_STORE(c_out + i * hidden + unit, state);
             first[i] = o;
@@ -48,9 +48,9 @@ MG_FN void MG_NAME(cells_forward)(const mg_sequence *s, const MG_NAME(tile) *til
             MG_VALUE n = MG_GX(2), b_n = MG_SUM(2);
             MG_VALUE out = MG_NAME(gru_output)(first[i], second[i], &n, b_n, MG_LOAD(h + i * h_stride + unit));
             if (gates) {
-                MG_STORE(gates + i * wide, first[i]);
-                MG_STORE(gates + i * wide + hidden, second[i]);
-                MG_STORE(gates + i * wide + 2 * hidden, n);
+                MG_STORE(gates + i * stride, first[i]);
+                MG_STORE(gates + i * stride + hidden, second[i]);
+                MG_STORE(gates + i * stride + 2 * hidden, n);
                 MG_STORE((MG_ELEMENT *)s->b_n + (row + i) * hidden + unit, b_n);
             }
             MG_STORE(h_out + i * s->apart, out);
@@ -60,7 +60,7 @@ MG_FN void MG_NAME(cells_forward)(const mg_sequence *s, const MG_NAME(tile) *til
             for (long v = 0; v < 2 && left > v * MG_LANES; v++) {
                 const long rest = left - v * MG_LANES;
                 MG_VALUE a = MG_NAME(load_upto)(sums + i * tile->row_step + v * tile->gate_step, rest) +
-                             MG_NAME(load_upto)(gx + i * wide + v * MG_LANES, rest);
+                             MG_NAME(load_upto)(gx + i * stride + v * MG_LANES, rest);
                 a = kind == MG_RNN_TANH ? MG_NAME(tanh)(a) : MG_NAME(relu)(a);
                 MG_NAME(store_upto)(h_out + i * s->apart + v * MG_LANES, a, rest);
             }
@@ -113,7 +113,7 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
     }
 }
 
-/* Sequences [begin, end) through all steps. Those alive in the step before continue from its rows, the others start. If
+/* Sequences [begin, end) through the steps. Those alive in the step before continue from its rows, the others start. If
  * nothing is saved for backward, the cell states live in cn, where they are to end. */
 static void MG_NAME(sequences_forward)(const mg_sequence *s, MG_ELEMENT *panels, long begin, long end)
 {
@@ -121,9 +121,14 @@ static void MG_NAME(sequences_forward)(const mg_sequence *s, MG_ELEMENT *panels,
     const MG_ELEMENT *h = s->h, *h0 = s->h0, *c0 = s->c0;
     MG_ELEMENT *hn = s->hn, *cn = s->cn, *c = s->c;
     long alive = 0, before = 0;
-    if (cn && !c && end > begin)
+    if (s->done > 0) {
+        const long t = s->reverse ? s->steps - s->done : s->done - 1;
+        alive = mg_smaller((long)s->batch_sizes[t], end);
+        before = (long)s->offsets[t];
+    } else if (cn && !c && end > begin) {
         memcpy(cn + begin * hidden, c0 + begin * hidden, (size_t)((end - begin) * hidden) * sizeof(MG_ELEMENT));
-    for (long i = 0; i < s->steps; i++) {
+    }
+    for (long i = s->done; i < s->until; i++) {
         long t = s->reverse ? s->steps - 1 - i : i;
         long row = (long)s->offsets[t], count = mg_smaller((long)s->batch_sizes[t], end);
         long carried = mg_smaller(count, alive);
@@ -188,13 +193,15 @@ static void MG_NAME(forward_part)(void *context, int part)
                                MG_NAME(first_sequence)(s, part + 1, shared->parts));
 }
 
+static void MG_NAME(prepare_forward)(const mg_sequence *s, int count, void *scratch)
+{
+    MG_NAME(shared_sequence) shared = {s, count, 1, scratch, MG_NAME(forward_each)(s)};
+    if (s->rows > MG_FEW_ROWS)
+        MG_NAME(share)(&shared, MG_NAME(pack_forward), MG_NAME(pack_threads)(s, count, s->hidden / (2 * MG_LANES)));
+}
+
 static void MG_NAME(forward)(const mg_sequence *s, int count, void *scratch)
 {
     MG_NAME(shared_sequence) shared = {s, count, 1, scratch, MG_NAME(forward_each)(s)};
-    if (s->rows > MG_FEW_ROWS) {
-        MG_NAME(share)(&shared, MG_NAME(pack_forward), MG_NAME(pack_threads)(s, count, s->hidden / (2 * MG_LANES)));
-        MG_NAME(share)(&shared, MG_NAME(forward_part), MG_NAME(sequence_threads)(s, count));
-    } else {
-        MG_NAME(share)(&shared, MG_NAME(forward_part), 1);
-    }
+    MG_NAME(share)(&shared, MG_NAME(forward_part), s->rows > MG_FEW_ROWS ? MG_NAME(sequence_threads)(s, count) : 1);
 }

@@ -6,14 +6,14 @@
 /* Rows [top, bottom) and columns [first, end) of a product, by one thread. */
 static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, long first, long end, void *panels)
 {
-    const MG_ELEMENT *a = (const MG_ELEMENT *)p->a + top * (p->a_transposed ? 1 : p->depth);
+    const long a_stride = p->a_step;
+    const MG_ELEMENT *a = (const MG_ELEMENT *)p->a + top * (p->a_transposed ? 1 : a_stride);
     const MG_ELEMENT *b = (const MG_ELEMENT *)p->b + first * (p->b_transposed ? p->b_step : 1);
     const MG_ELEMENT *rest = p->split < p->depth ? (const MG_ELEMENT *)p->b_rest + first : NULL;
     const MG_ELEMENT *bias = p->bias ? (const MG_ELEMENT *)p->bias + first : NULL;
-    MG_ELEMENT *c = (MG_ELEMENT *)p->c + top * p->width + first;
-    const long a_stride = p->a_transposed ? p->rows : p->depth;
+    MG_ELEMENT *c = (MG_ELEMENT *)p->c + top * p->c_step + first;
     if (p->few) {
-        MG_NAME(multiply_few)(bottom - top, end - first, p->depth, a, p->depth, b, bias, c, p->width);
+        MG_NAME(multiply_few)(bottom - top, end - first, p->depth, a, a_stride, b, bias, c, p->c_step);
         return;
     }
     long start = 0;
@@ -24,7 +24,7 @@ static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, l
                       split < depth ? rest + (start + split - p->split) * p->rest_step : NULL, split, p->rest_step,
                       p->b_transposed, start ? NULL : bias, end - first, depth, 2, 0, 0, end - first);
         MG_NAME(multiply_panels)(bottom - top, end - first, depth, a + start * (p->a_transposed ? a_stride : 1),
-                                 a_stride, p->a_transposed, panels, c, p->width,
+                                 a_stride, p->a_transposed, panels, c, p->c_step,
                                  start > 0 || p->accumulate);
         start += depth;
     } while (start < p->depth);
@@ -74,7 +74,8 @@ static void MG_NAME(product)(mg_product *p, void *scratch)
 }
 
 typedef struct {
-    long rows, width;
+    long rows, width, stride;
+    int accumulate;
     const MG_ELEMENT *a;
     MG_ELEMENT *to;
     int parts;
@@ -91,24 +92,28 @@ static void MG_NAME(sum_rows_part)(void *context, int part)
         const long left = sum->width - first;
         MG_VALUE total[4] = {{0}};
         if (left >= block)
-            for (long i = 0; i < sum->rows; i++, from += sum->width)
+            for (long i = 0; i < sum->rows; i++, from += sum->stride)
                 for (int v = 0; v < 4; v++)
                     total[v] += MG_NAME(load)(from + v * MG_LANES);
         else
-            for (long i = 0; i < sum->rows; i++, from += sum->width)
+            for (long i = 0; i < sum->rows; i++, from += sum->stride)
                 for (int v = 0; v < 4 && v * MG_LANES < left; v++)
                     total[v] += MG_NAME(load_upto)(from + v * MG_LANES, left - v * MG_LANES);
-        for (int v = 0; v < 4 && v * MG_LANES < left; v++)
-            MG_NAME(store_upto)(sum->to + first + v * MG_LANES, total[v], left - v * MG_LANES);
+        for (int v = 0; v < 4 && v * MG_LANES < left; v++) {
+            MG_ELEMENT *to = sum->to + first + v * MG_LANES;
+            if (sum->accumulate)
+                total[v] += MG_NAME(load_upto)(to, left - v * MG_LANES);
+            MG_NAME(store_upto)(to, total[v], left - v * MG_LANES);
+        }
     }
 }
 
 /* Reading an element counts as so many operations. */
 #define MG_OPERATIONS_PER_READ 16
 
-static void MG_NAME(sum_rows)(long rows, long width, const void *a, void *to, int threads)
+static void MG_NAME(sum_rows)(long rows, long width, const void *a, long stride, int accumulate, void *to, int threads)
 {
-    MG_NAME(shared_sum) sum = {rows, width, a, to, 1};
+    MG_NAME(shared_sum) sum = {rows, width, stride, accumulate, a, to, 1};
     sum.parts = mg_parts(threads, (double)MG_OPERATIONS_PER_READ * (double)rows * (double)width,
                          width / (4 * MG_LANES));
     mg_parallel(MG_NAME(sum_rows_part), &sum, sum.parts);

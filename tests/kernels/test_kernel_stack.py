@@ -156,6 +156,46 @@ def test_two_threads_agree_with_one_and_repeat_their_bits(kind, directions, size
             assert np.abs(first - alone).max() < 1e-10 * max(1, np.abs(alone).max())
 
 
+def sequences(arrays, sizes, chosen):
+    """Of arrays of rows, what belongs to the sequences in the slice `chosen`; and their sizes."""
+    starts = np.cumsum(sizes) - sizes
+    rows = np.concatenate([start + np.arange(size)[chosen] for start, size in zip(starts, sizes)])
+    counts = [len(range(size)[chosen]) for size in sizes]
+    return [a[rows] for a in arrays], np.array([c for c in counts if c])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("sizes", [np.full(40, 40), np.linspace(60, 3, 50).astype(int)], ids=["even", "uneven"])
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("kind", kernels.KINDS)
+def test_a_long_run_in_parts_is_its_sequences(kind, directions, sizes, threads, two_threads):
+    """1500 rows are too many for one part of the steps (a megabyte of gates), those of five sequences are not."""
+    kernels.set_num_threads(threads)
+    rng = np.random.default_rng(9)
+    x, h0, c0, weights = make(rng, kind, 3, directions, sizes.tolist(), hidden=131)
+    needs = (True,) * (3 + len(weights))
+    *found, saved = kernels.stack_forward(kind, x, h0, c0, weights, sizes, directions)
+    d = upstream(rng, kind, *found[:2])
+    gradients = kernels.stack_backward(saved, *d, needs)
+    *kept_nothing, _ = kernels.stack_forward(kind, x, h0, c0, weights, sizes, directions, False)
+    total = [0] * len(weights)
+    for first in range(0, int(sizes[0]), 5):
+        chosen = slice(first, first + 5)
+        (x_few, output, again, d_output, d_x), few = sequences(
+            (x, found[0], kept_nothing[0], d[0], gradients[0]), sizes, chosen
+        )
+        states = [None if a is None else np.ascontiguousarray(a[:, chosen]) for a in (h0, c0, *d[1:])]
+        *wanted, saved = kernels.stack_forward(kind, x_few, *states[:2], weights, few, directions)
+        last = [None if a is None else a[:, chosen] for a in (*found[1:], *kept_nothing[1:])]
+        assert_close([output, *last[:2]], wanted, 1e-12)
+        assert_close([again, *last[2:]], wanted, 1e-12)
+        wanted = kernels.stack_backward(saved, d_output, *states[2:], needs)
+        assert_close([d_x, *(None if a is None else a[:, chosen] for a in gradients[1:3])], wanted[:3], 1e-11)
+        total = [t + w for t, w in zip(total, wanted[3:])]
+    assert_close(gradients[3:], total, 1e-9)
+    assert all(np.abs(t).max() > 1e-3 for t in total)
+
+
 def test_results_share_no_memory():
     rng = np.random.default_rng(7)
     x, h0, c0, weights = make(rng, "LSTM", 2, 2, (4, 4))
