@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #define MG_KEPT_BYTES ((size_t)64 << 20)
 #define MG_KEPT_BLOCKS 32
@@ -20,6 +23,11 @@
 #define MG_BINS (MG_SMALL_BLOCK / MG_BIN_STEP)
 #define MG_BIN_BYTES ((size_t)256 << 10) /* kept in one bin at most */
 #define MG_BLOCK_ALIGNMENT 64
+
+/* A block of MG_LARGE_BLOCK bytes or more is put on huge pages where the system has them for the asking (Linux). There is
+ * one address to translate where there were 512, and one page fault. */
+#define MG_HUGE_PAGE ((size_t)2 << 20)
+#define MG_LARGE_BLOCK ((size_t)4 << 20)
 
 /* Lies before the memory it describes. */
 typedef struct mg_block {
@@ -48,6 +56,20 @@ static mg_block *mg_unkeep(int index)
     return block;
 }
 
+static void *mg_fresh(size_t bytes)
+{
+#if defined(__linux__)
+    void *start;
+    if (bytes >= MG_LARGE_BLOCK) {
+        if (posix_memalign(&start, MG_HUGE_PAGE, bytes) != 0)
+            return NULL;
+        madvise(start, bytes / MG_HUGE_PAGE * MG_HUGE_PAGE, MADV_HUGEPAGE); /* a wish: it may fail */
+        return start;
+    }
+#endif
+    return malloc(bytes);
+}
+
 /* Memory for `bytes` bytes, aligned to MG_BLOCK_ALIGNMENT and with any content; NULL if there is none. A kept block
  * serves if at most an eighth of it would lie idle. */
 static void *mg_take(size_t bytes)
@@ -72,7 +94,7 @@ static void *mg_take(size_t bytes)
         return mg_unkeep(best) + 1;
     if (bytes > SIZE_MAX - MG_BLOCK_ALIGNMENT - sizeof(mg_block))
         return NULL;
-    void *start = malloc(bytes + MG_BLOCK_ALIGNMENT + sizeof(mg_block));
+    void *start = mg_fresh(bytes + MG_BLOCK_ALIGNMENT + sizeof(mg_block));
     if (start == NULL)
         return NULL;
     uintptr_t first = (uintptr_t)start + sizeof(mg_block) + MG_BLOCK_ALIGNMENT - 1;

@@ -30,7 +30,10 @@
 /* A product is cut along its depth, so that a tile's rows stay in the first-level cache, and along its width, so that the
  * panels they meet stay in the second-level one. */
 #define MG_DEPTH_AT_ONCE 256
-#define MG_PANEL_BYTES (384 * 1024)
+#define MG_PANEL_BYTES (528 * 1024)
+
+/* So far ahead of its use a panel is fetched into the first-level cache. */
+#define MG_FETCH_AHEAD 1024
 
 /* So many tiles meet a panel before the next one comes. */
 #define MG_TILES_AT_ONCE 4
@@ -235,6 +238,9 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
         MG_UNROLL
         for (int chain = 0; chain < chains; chain++) {
             MG_UNROLL
+            for (int v = 0; v < vectors; v++)
+                __builtin_prefetch((const char *)(panel + (chain * vectors + v) * MG_LANES) + MG_FETCH_AHEAD);
+            MG_UNROLL
             for (int r = 0; r < rows; r++) {
                 MG_ELEMENT x = base[r / 3][(r % 3) * row_step + chain * depth_step];
                 MG_UNROLL
@@ -376,6 +382,10 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
                     count = mg_smaller(most, bottom - r);
                     const MG_ELEMENT *tile = copied ? copy + (r - top) * depth : a + (a_transposed ? r : r * a_stride);
                     MG_ELEMENT *to = c + r * c_stride + first;
+                    for (long i = 0; i < count; i++) { /* on their way while the tile is summed */
+                        __builtin_prefetch(to + i * c_stride, 1);
+                        __builtin_prefetch(to + i * c_stride + MG_LANES, 1);
+                    }
                     if (left <= MG_LANES) {
                         if (copied || a_transposed)
                             MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, sums);
