@@ -1,8 +1,8 @@
 /* The step of each optimiser, written once for every device.
  *
  * The loops below are the whole definition of the compiled steps; their equations, and what the arrays and numbers are,
- * stand in minigrad/ops/update.py. They are compiled for the CPU, once per instruction set, and for a GPU, so the header
- * is a template: whoever includes it says which type it works on, and may include it again for another one.
+ * stand in minigrad/ops/update.py. They are compiled for the CPU, once per instruction set, and for a GPU, so the
+ * header is a template: whoever includes it says which type it works on, and may include it again for another one.
  *
  *   MG_ELEMENT        the element type: float or double
  *   MG_OPTIM(name)    the name given to each function, for example name##_f32
