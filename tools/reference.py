@@ -156,7 +156,7 @@ PAGES = (
         """
         Devices | minigrad.cuda
             is_available device_count current_device set_device device device_of synchronize empty_cache
-            get_device_name get_device_capability memory_allocated memory_cached
+            get_device_name get_device_capability memory_allocated memory_cached use_kernels
         Streams | minigrad.cuda
             Stream Event stream current_stream
         Random numbers | minigrad.cuda

@@ -18,7 +18,7 @@ from minigrad.cuda.random import (
     set_rng_state_all,
 )
 from minigrad.cuda.streams import Event, Stream, current_stream, default_stream, stream
-from minigrad.ops import devices
+from minigrad.ops import compiled, devices
 from minigrad.ops.devices import is_available, require, use_cpu
 from minigrad.tensor import storage, types
 from minigrad.utils import missing
@@ -97,6 +97,15 @@ def get_device_capability(device=None):
         return (0, 0)
     found = devices.cupy().cuda.runtime.getDeviceProperties(number)
     return int(found["major"]), int(found["minor"])
+
+
+def use_kernels(on=True):
+    """Let minigrad's CUDA kernels run recurrent layers and optimisers' steps from now on, or no longer.
+
+    They are off at first, since no card has run them yet. After `use_cpu` nothing is done.
+    """
+    if devices.require():
+        compiled.use_cuda(on)
 
 
 # ---------------------------------------------------------------- memory

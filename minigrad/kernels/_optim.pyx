@@ -35,12 +35,12 @@ cdef extern from *:
         MG_SGD, MG_ADAM, MG_ADAMAX, MG_ADAGRAD, MG_ADADELTA, MG_RMSPROP, MG_ASGD, MG_RPROP, MG_ADD_SCALED
         MG_OPTIM_RULES, MG_MOST_ARRAYS, MG_MOST_NUMBERS
 
-    ctypedef void mg_optim_step(void *const *, const double *, long, long) noexcept nogil
+    ctypedef void mg_optim_step(void *const *, const double *, long long, long long) noexcept nogil
 
     ctypedef struct mg_optim:
         mg_optim_step *step[2][9]
-        double (*squares[2])(const void *, long) noexcept nogil
-        void (*scale[2])(void *, double, long) noexcept nogil
+        double (*squares[2])(const void *, long long) noexcept nogil
+        void (*scale[2])(void *, double, long long) noexcept nogil
 
     const mg_optim *mg_tables[]
     const char *mg_set_names[]
@@ -78,7 +78,7 @@ RULES = {
 }
 
 # Above this many elements the loop is worth letting other threads run.
-cdef long RELEASE_ABOVE = 32768
+cdef long long RELEASE_ABOVE = 32768
 
 
 cdef inline bint overlap(array a, array b) noexcept:
@@ -117,7 +117,7 @@ def step(str rule, list rows, *numbers):
     cdef double values[MG_MOST_NUMBERS]
     cdef tuple row
     cdef list left = []
-    cdef long n
+    cdef long long n
     cdef mg_optim_step *run
     index, arrays, count, optional = RULES[rule]
     own = count - len(numbers)

@@ -6,7 +6,8 @@
 #define MG_ELEMENT float
 #define MG_SQRT sqrtf
 #define MG_ABS fabsf
-#include "optim_loops.h"
+#include "norm_loops.h"
+#include "optim_steps.h"
 #undef MG_OPTIM
 #undef MG_ELEMENT
 #undef MG_SQRT
@@ -16,7 +17,8 @@
 #define MG_ELEMENT double
 #define MG_SQRT sqrt
 #define MG_ABS fabs
-#include "optim_loops.h"
+#include "norm_loops.h"
+#include "optim_steps.h"
 
 #define MG_EXPORT(name, set) MG_EXPORT_(name, set)
 #define MG_EXPORT_(name, set) name##_##set

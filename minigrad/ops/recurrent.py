@@ -15,20 +15,15 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from minigrad import kernels
 from minigrad._core import Operation, array_of, like
 from minigrad.ops import arrays, recurrent_anywhere, recurrent_layers
+from minigrad.ops.compiled import KERNELS
 from minigrad.ops.recurrent_reference import CELLS, each, lstm_cell, over_time, stacked
 from minigrad.ops.shape import _cat, index, reshape, size_of
 from minigrad.ops.table import S, T, no_oracle, row
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 _WEIGHTS = "w_ih w_hh b_ih b_hh"
-
-
-# Kind of array -> module with `layer_forward` and `layer_backward`, maybe also `stack_forward` and `stack_backward`.
-# Kernels for another kind of memory are entered here, and serve every layer and cell from then on.
-KERNELS = {np.ndarray: kernels}
 
 
 def kernels_for(x):

@@ -10,8 +10,9 @@ the era.
     adam_step([(p, g, m, v, rate), ...], beta1, beta2, eps, weight_decay)
 
 a tuple for each parameter, of its arrays and the numbers that are its own; then the numbers that all share. Contiguous
-arrays on the CPU are stepped by the compiled kernel called like the formula, in one pass over memory. The formula does
-all others, and is what the kernel is tested against.
+arrays are stepped by the compiled kernel called like the formula, in one pass over memory, where `compiled.KERNELS` has
+kernels for them: on the CPU, and on a GPU once they are switched on. The formula does all others, and is what the
+kernel is tested against.
 """
 
 import math
@@ -20,6 +21,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad.ops import arrays
+from minigrad.ops.compiled import KERNELS
 
 
 def _steps(formula):
@@ -29,6 +31,7 @@ def _steps(formula):
     def step(rows, *numbers):
         left = kernels.step(name, rows, *numbers)
         if left:
+            left = _by_kernels_elsewhere(name, left, numbers)
             with np.errstate(all="ignore"):
                 for row in left:
                     arrays.run(formula, *row, *numbers)
@@ -36,6 +39,15 @@ def _steps(formula):
     step.__name__ = step.__qualname__ = f"{name}_step"
     step.__doc__ = f"{name}(*row, *numbers) for each of `rows`, in place."
     return step
+
+
+def _by_kernels_elsewhere(name, rows, numbers):
+    """The rows that are left when the kernels for the first row's kind of array have taken theirs, if there are any."""
+    first = rows[0][0]
+    module = KERNELS.get(type(first), kernels)
+    if module is kernels:  # which left them
+        return rows
+    return arrays.run(lambda _: module.step(name, rows, *numbers), first)
 
 
 def add_scaled(x, y, factor):

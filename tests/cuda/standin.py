@@ -9,7 +9,8 @@ GPU's array without noticing, or ask CuPy for what it has not. Where CuPy refuse
 - memory is that of a device (there are two), and work on it is refused unless that device is the one in use.
 
 It is stricter than CuPy where that would be slow (an index array of the host) or undefined: where an assignment names a
-place twice, the *first* value stays here. Out-of-range indices wrap around, as in CuPy.
+place twice, the *first* value stays here, and eigenvectors and singular vectors have other signs than NumPy's.
+Out-of-range indices wrap around, as in CuPy.
 """
 
 import contextlib
@@ -607,6 +608,10 @@ def call(name, args, kwargs):
             if _linalg_raises:
                 raise
             return _wrap(np.full_like(args[0], np.nan))
+    if name in ("linalg.eig", "linalg.eigh"):
+        result = (result[0], -result[1])
+    elif name == "linalg.svd":
+        result = (-result[0], result[1], -result[2])
     if name in ("linalg.eig", "linalg.eigvals"):  # complex numbers even where all are real
         wide = np.result_type(args[0], np.complex64)
         result = tuple(r.astype(wide) for r in result) if isinstance(result, tuple) else result.astype(wide)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from determined import determined
 
 from minigrad import _core
 from minigrad._core import Variable, array_of
@@ -48,7 +49,7 @@ def lesson(row, sample, seed, place, dtype):
         return v
 
     args, kwargs = sample.build(rng, wrap, dtype)
-    outputs = listed(row.function(*args, **kwargs))
+    outputs = determined(row.name, listed(row.function(*args, **kwargs)))
     found = list(outputs)
     live = [o for o in outputs if isinstance(o, Variable) and o.requires_grad]
     leaves = [v for v in made if v.requires_grad]
@@ -109,7 +110,7 @@ def test_tensors_give_the_same(row, sample, gpu, real):
                 return _core.tensor_from_array(place(array))
 
             args, kwargs = sample.build(np.random.default_rng(6), wrap, dtype)
-            result = listed(quietly(row.function, *args, **kwargs))
+            result = determined(row.name, listed(quietly(row.function, *args, **kwargs)))
             found.append([arrays.to_host(o.array) if isinstance(o, _core.Tensor) else o for o in result])
         rtol = 2e-4 if dtype == "float32" else 1e-10
         check_equal(*found, rtol, rtol)
@@ -142,3 +143,39 @@ def test_in_place_twin(row, sample, gpu):
     np.testing.assert_allclose(
         arrays.to_host(args[0].array), arrays.to_host(expected).astype(args[0].array.dtype), rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("level", [_core.tensor_from_array, _core.variable_from_array])
+def test_vectors_are_compared_up_to_what_is_open_and_no_further(level, rng):
+    a = rng.normal(size=(4, 4))
+
+    def settled(name, *outputs):
+        found = determined(name, [level(np.ascontiguousarray(o)) for o in outputs])
+        return [o if isinstance(o, np.ndarray) else array_of(o) for o in found]
+
+    def agree(name, first, second):
+        return all(np.allclose(x, y, rtol=0, atol=1e-12) for x, y in zip(settled(name, *first), settled(name, *second)))
+
+    signs = np.array([1, -1, -1, 1])
+    values, vectors = np.linalg.eigh(a + a.T)
+    assert agree("symeig", (values, vectors), (values, vectors * signs))
+    assert not agree("symeig", (values, vectors), (values, vectors + 1e-6))
+    assert not agree("symeig", (values, vectors), (values + 1e-6, vectors))
+    u, s, vt = np.linalg.svd(a)
+    assert agree("svd", (u, s, vt.T), (u * signs, s, vt.T * signs))
+    assert not agree("svd", (u, s, vt.T), (u * signs, s, vt.T))
+    assert not agree("svd", (u, s, vt.T), (u, s, vt.T + 1e-6))
+    turning = np.array([[2, 0.5, -1], [-1.3, 1.5, 0.7], [0.6, 0.2, 3]])
+    values, vectors = np.linalg.eig(turning)
+    (pair,) = np.flatnonzero(values.imag > 0)
+
+    def packed(values, vectors):
+        return np.stack([values.real, values.imag], 1), np.where(values.imag < 0, -vectors.imag, vectors.real)
+
+    (real,) = np.flatnonzero(values.imag == 0)
+    order = [real, pair, pair + 1] if real == 2 else [pair, pair + 1, real]
+    factors = np.exp(1j * np.where(values.imag > 0, 1, -1) * (values.imag != 0)) * np.where(values.imag == 0, -1, 1)
+    assert agree("eig", packed(values, vectors), packed(values[order], (vectors * factors)[:, order]))
+    assert not agree("eig", packed(values, vectors), packed(values, vectors + 1e-6))
+    assert not agree("eig", packed(values, vectors), packed(values + 1e-6j * np.sign(values.imag), vectors))
+    assert settled("eig", packed(values, vectors)[0], np.empty(0))[1].size == 0

@@ -23,10 +23,10 @@ ELEMENTS = {4: "float", 8: "double"}
 KINDS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU")
 
 
-def build(folder, compiler="g++"):
+def build(folder, source="host.cc", compiler="g++"):
     """Compile the libraries of both element types into `folder`."""
     commands = [
-        [compiler, *FLAGS, f"-DMG_ELEMENT={element}", str(HERE / "host.cc"), "-o", str(folder / f"{element}.so")]
+        [compiler, *FLAGS, f"-DMG_ELEMENT={element}", str(HERE / source), "-o", str(folder / f"{element}.so")]
         for element in ELEMENTS.values()
     ]
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]

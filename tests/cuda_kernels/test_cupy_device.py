@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from minigrad.kernels.cuda import device as device_module
-from minigrad.kernels.cuda import layer
+from minigrad.kernels.cuda import layer, optim
 from minigrad.kernels.cuda.layer import FIELDS
 from minigrad.kernels.cuda.plan import THREADS, plan
-from minigrad.kernels.cuda.source import Configuration
+from minigrad.kernels.cuda.source import Configuration, step_source
 
 
 class Recording:
@@ -63,14 +63,11 @@ class Recording:
                 return Graph(found)
 
         class RawKernel:
-            def __init__(self, code, name, options, enable_cooperative_groups):
-                assert f"{name}(const mg_layer *layer" in code
+            def __init__(self, code, name, options, enable_cooperative_groups=False):
+                assert f"\n{name}(const mg_" in code
                 assert not any("ftz" in option for option in options), "CuPy adds it, and twice is an error"
-                self.cooperative, self.max_dynamic_shared_size_bytes, self.loaded = (
-                    enable_cooperative_groups,
-                    None,
-                    False,
-                )
+                self.cooperative, self.max_dynamic_shared_size_bytes = enable_cooperative_groups, None
+                self.code, self.loaded, self.tables = code, False, []
 
             @property
             def attributes(self):
@@ -78,8 +75,10 @@ class Recording:
                 self.loaded = True
                 return {}
 
-            def __call__(self, grid, block, arguments, shared_mem):
+            def __call__(self, grid, block, arguments, shared_mem=0):
+                assert all(type(a) is np.int64 for a in arguments[1:]), "a Python int may become 32 bits"
                 launch = grid, block, tuple(int(a) for a in arguments[1:]), shared_mem
+                self.tables.append(arguments[0])
                 if owner.capturing is None:
                     owner.log.append(("launch", self, launch))
                 else:
@@ -174,3 +173,61 @@ def test_so_many_steps_that_a_counter_would_overflow_are_launched_one_by_one(mon
         layer._run(card, "LSTM", False, {}, dict(numbers, steps=steps), 4)
     layer._run(card, "LSTM", True, {}, dict(numbers, steps=2**25 - 1), 4)
     assert chosen == [True, False, False]
+
+
+class OnCard(np.ndarray):
+    """An array with what is asked of CuPy's beyond NumPy's."""
+
+    @property
+    def data(self):
+        return types.SimpleNamespace(ptr=self.ctypes.data, device_id=self.number)
+
+
+def on_card(values, number=0, dtype=np.float32):
+    array = np.array(values, dtype).view(OnCard)
+    array.number = number
+    return array
+
+
+def test_a_step_is_one_launch_with_a_table_of_its_own():
+    cupy = Recording()
+    cupy.ndarray = OnCard
+    card = device_module.CupyDevice(cupy, 1)
+    rows = [
+        (on_card(np.ones(n), 1), on_card(np.ones(n), 1), on_card(np.ones(n), 1) if n > 5 else None, n / 100)
+        for n in (5, 3000, 7)
+    ]
+    far = (on_card([1.0]), on_card([1.0]), None, 0.0)
+    numbers = 0.5, 0.25, True, 0.125
+    assert optim.step(card, "sgd", [rows[0], far, *rows[1:]], *numbers) == [far]
+    assert optim.step(card, "sgd", rows[:2], *numbers) == []
+    (what, kernel, launch), (_, again, second) = cupy.log
+    assert what == "launch"
+    assert kernel is again
+    assert kernel.code == step_source("sgd", 4)
+    assert not kernel.cooperative
+    assert launch == ((5,), (256,), (3,), 0)  # 1, 3 and 1 chunks
+    assert second == ((4,), (256,), (2,), 0)
+    table, other = kernel.tables
+    assert not np.shares_memory(table, other)  # the first may be read when the second is written
+    assert len(table) == 10 * 3
+    for row, packed, first in zip(rows, table.reshape(3, 10), (0, 1, 4)):
+        addresses = [0 if a is None else a.ctypes.data for a in row[:3]]
+        assert packed[:5].tolist() == [*addresses, row[0].size, first]
+        assert packed[5:].view(np.float64).tolist() == [row[3], *numbers]
+
+
+def test_each_algorithm_and_type_is_a_kernel_of_its_own():
+    cupy = Recording()
+    cupy.ndarray = OnCard
+    card = device_module.CupyDevice(cupy, 0)
+
+    def pair(dtype):
+        return on_card([1.0], dtype=dtype), on_card([1.0], dtype=dtype)
+
+    rows = [pair(np.float64), pair(np.float32), pair(np.float64)]
+    assert optim.step(card, "add_scaled", rows, 0.5) == []
+    assert optim.step(card, "adagrad", [(*pair(np.float32), pair(np.float32)[0], 0.1)], 0.5) == []
+    codes = [kernel.code for _, kernel, _ in cupy.log]
+    assert codes == [step_source("add_scaled", 4), step_source("add_scaled", 8), step_source("adagrad", 4)]
+    assert [launch for _, _, launch in cupy.log] == [((n,), (256,), (n,), 0) for n in (1, 2, 1)]

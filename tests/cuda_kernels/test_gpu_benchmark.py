@@ -1,6 +1,7 @@
-"""The benchmark of the CUDA kernels where there is no card, and what of it can be checked there."""
+"""The benchmarks of the CUDA kernels where there is no card, and what of them can be checked there."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,31 @@ from minigrad.kernels.cuda.source import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "rnn_cuda.py"
+
+# Steps as on a GPU, but on the CPU: what was computed after two of them, and the names of the cases.
+STEPS = """
+import importlib.util, sys
+sys.argv[1:] = []  # importing the benchmark parses them
+import gpu, numpy as np
+assert len(gpu.STEPS) == 9
+for case, (kind, options, model) in gpu.STEPS.items():
+    if "million" in case:
+        model = lambda torch: torch.nn.LSTM(3, 4, 2)
+    libraries = [gpu.of_minigrad(False)]
+    if importlib.util.find_spec("torch"):
+        import torch
+        layer = lambda net, rng: gpu.filled(torch, net, rng)
+        wrap = lambda array, grad: torch.from_numpy(array)
+        libraries.append((torch, wrap, layer, None, lambda v: v.detach().numpy()))
+    found = []
+    for torch_like, wrap, layer, _, numbers in libraries:
+        run = gpu.stepped(torch_like, wrap, layer, kind, options, model)
+        first, second = numbers(run()).copy(), numbers(run())
+        assert not np.array_equal(first, second)
+        found.append(second)
+    np.testing.assert_allclose(found[0], found[-1], rtol=0, atol=1e-4)
+    print(case)
+"""
 
 
 def benchmark():
@@ -32,6 +58,23 @@ def test_without_a_card_it_says_so_in_one_line():
     assert result.stdout == ""
     assert result.stderr.startswith("rnn_cuda: nothing measured: ")
     assert result.stderr.count("\n") == 1
+
+
+def test_the_whole_benchmark_says_so_too():
+    result = subprocess.run(
+        [sys.executable, str(SCRIPT.with_name("gpu.py")), "--quick"],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("gpu: nothing measured: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_steps_are_those_of_pytorch():
+    result = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, cwd=SCRIPT.parent)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("\n") == 9
 
 
 def test_every_size_asked_for_is_a_case():

@@ -58,7 +58,7 @@ def row_of(rng, case, dtype, shape):
         if "centered" in name:
             # Away from a variance of 0, whose root makes 1e-8 of a rounding error of 1e-16. The last one is negative.
             arrays[3] = np.sqrt(arrays[2]) * rng.uniform(-0.8, 0.8, shape)
-            arrays[3].flat[-1] = 10
+            arrays[3].flat[-1:] = 10
     arrays = [a.astype(dtype) for a in arrays]
     if name == "sgd" and count == 2:
         arrays.append(None)

@@ -1,13 +1,15 @@
-"""Recurrent layers over whole packed sequences, on a CUDA card, for CuPy's arrays.
+"""Recurrent layers over whole packed sequences, and steps of optimisers, on a CUDA card, for CuPy's arrays.
 
-`layer_forward` and `layer_backward` take and return what those of `minigrad.kernels` do, with CuPy's arrays in place of
-NumPy's (batch_sizes stays a NumPy array: it steers the host). The cells are those of gates.h, the very text that the
-CPU compiles. Large products are cuBLAS's, through CuPy; the recurrent ones are in full precision, never TF32.
+`layer_forward`, `layer_backward` and `step` take and return what those of `minigrad.kernels` do, with CuPy's arrays in
+place of NumPy's (batch_sizes stays a NumPy array: it steers the host). The cells are those of gates.h, the steps those
+of optim_steps.h, the very texts that the CPU compiles. Large products are cuBLAS's, through CuPy; the recurrent ones
+are in full precision, never TF32.
 
-CuPy is imported when a layer is first run. docs/kernels-gpu.md has the design.
+CuPy is imported when a kernel is first run. docs/kernels-gpu.md has the design.
 """
 
 from . import layer as _layer
+from . import optim as _optim
 from .layer import KINDS, SavedSequence
 
 
@@ -48,4 +50,17 @@ def layer_backward(kind, saved, d_h, d_hn, d_cn, needs):
     return _layer.layer_backward(current(), kind, saved, d_h, d_hn, d_cn, needs)
 
 
-__all__ = ["KINDS", "SavedSequence", "layer_backward", "layer_forward"]
+def step(rule, rows, *numbers):
+    """One step of the algorithm `rule` for each row, in place, in one launch. Returns the rows that are not of the
+    frequent case, with which nothing was done.
+
+    A row is a tuple: the arrays that the algorithm takes, then the numbers that are the row's own; `numbers` are those
+    that all rows share and follow them. The frequent case: arrays in the memory of the device in use, of float32 or
+    float64, of one type and shape, contiguous, none overlapping another. Raises ValueError for a row of another length.
+    """
+    from .device import current
+
+    return _optim.step(current(), rule, rows, *numbers)
+
+
+__all__ = ["KINDS", "SavedSequence", "layer_backward", "layer_forward", "step"]

@@ -1,4 +1,4 @@
-"""The card that CuPy has: arrays, and two ways to launch.
+"""The card that CuPy has: arrays, and ways to launch.
 
 A resident kernel is one cooperative launch. The kernels of single steps are launched from a CUDA graph, which is
 captured once for each shape: a launch's arguments are the address of the layer's table, which belongs to the graph, and
@@ -7,6 +7,10 @@ the caller's stream in this order; a graph belongs to one stream, so a table is 
 
 The graph holds launches of our own kernels and nothing else (CuPy refuses cuBLAS while capturing), and they allocate
 nothing.
+
+Other launches get a table of their own from CuPy's `asarray`: it copies the numbers to pinned memory of the host, from
+there to new memory of the device in the order of the caller's stream, and nobody waits. The one is used again when that
+copy has been made, the other for what comes later in the stream, so no table is overwritten before it was read.
 """
 
 import functools
@@ -16,8 +20,9 @@ from collections import OrderedDict
 import numpy as np
 
 from .layer import FIELDS
+from .optim import THREADS as STEP_THREADS
 from .plan import THREADS
-from .source import ENTRY, OPTIONS, source
+from .source import ENTRY, OPTIONS, STEP_ENTRY, source, step_source
 
 _MOST_GRAPHS = 32
 
@@ -26,18 +31,24 @@ class CupyDevice:
     """The current CUDA device; one instance for each, from `current`."""
 
     def __init__(self, cupy, number):
-        self.xp = cupy
+        self.xp, self._number = cupy, number
         runtime = cupy.cuda.runtime
         self.multiprocessors = runtime.deviceGetAttribute(runtime.cudaDevAttrMultiProcessorCount, number)
         self.shared_limit = runtime.deviceGetAttribute(runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin, number)
         if not runtime.deviceGetAttribute(runtime.cudaDevAttrCooperativeLaunch, number):
             self.multiprocessors = 0  # nothing is resident
         self._kernel = functools.cache(self._compiled)
+        self._step_kernel = functools.cache(
+            lambda rule, item: cupy.RawKernel(step_source(rule, item), STEP_ENTRY, OPTIONS)
+        )
         self._graphs = OrderedDict()
         self._lock = threading.Lock()
 
     def address(self, array):
         return array.data.ptr
+
+    def holds(self, array):
+        return array.data.device_id == self._number
 
     def _compiled(self, configuration):
         kernel = self.xp.RawKernel(
@@ -59,6 +70,9 @@ class CupyDevice:
             graph, place = self._graph(kernel, configuration, plan, iterations, stream)
             place.set(table, stream=stream)  # in the stream's order: an earlier layer may still be reading
             graph.launch(stream)
+
+    def step(self, rule, item, table, rows, chunks):
+        self._step_kernel(rule, item)((chunks,), (STEP_THREADS,), (self.xp.asarray(table), np.int64(rows)))
 
     def _graph(self, kernel, configuration, plan, iterations, stream):
         key = configuration, plan.blocks, plan.shared, iterations, stream.ptr

@@ -31,11 +31,20 @@ class Device(Protocol):
     def address(self, array):
         """The address of an array's first element."""
 
+    def holds(self, array):
+        """Whether the array is in the memory of this card."""
+
     def run(self, configuration, plan, table, iterations):
         """Run the kernel for iterations 0 ... iterations - 1: in one launch if plan.resident, else one by one.
 
         `table` is an int64 NumPy array. The arrays it points to are held by the caller until this returns; work that
         is then still under way is ordered before anything else that uses their memory.
+        """
+
+    def step(self, rule, item, table, rows, chunks):
+        """Step the rows of the table, which optim.cu describes, in one launch: so many rows, of so many chunks in all.
+
+        `rule` names the algorithm; elements have `item` bytes. Table and arrays are as for `run`.
         """
 
 

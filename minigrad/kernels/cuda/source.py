@@ -9,9 +9,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from .._optim import RULES
+
 HERE = Path(__file__).parent
-ENTRY = "mg_layer_kernel"
+ENTRY, STEP_ENTRY = "mg_layer_kernel", "mg_step_kernel"
 OPTIONS = ("-std=c++17",)  # CuPy adds -ftz=true: float32 numbers below 2^-126 count as zero
+_ELEMENTS = {4: "float", 8: "double"}
 _INCLUDE = re.compile(r'^#include "([^"]+)"\n', re.MULTILINE)
 
 
@@ -40,7 +43,7 @@ def expanded(name):
 def source(configuration):
     """The CUDA C++ of a Configuration; the kernel is called ENTRY."""
     name = "backward" if configuration.backward else "forward"
-    element = {4: "float", 8: "double"}[configuration.item]
+    element = _ELEMENTS[configuration.item]
     arguments = f"MG_{configuration.kind}, {configuration.rows}, {str(configuration.resident).lower()}"
     return f"""\
 #define MG_ELEMENT {element}
@@ -51,5 +54,20 @@ extern "C" __global__ void __launch_bounds__(MG_THREADS, 1)
 {ENTRY}(const mg_layer *layer, long long first, long long last)
 {{
     mg_{name}<{arguments}>(layer, first, last);
+}}
+"""
+
+
+@functools.cache
+def step_source(rule, item):
+    """The CUDA C++ of an optimiser's step on elements of `item` bytes; the kernel is called STEP_ENTRY."""
+    _, arrays, numbers, _ = RULES[rule]
+    return f"""\
+#define MG_ELEMENT {_ELEMENTS[item]}
+{expanded("optim.cu")}
+extern "C" __global__ void __launch_bounds__(MG_STEP_THREADS)
+{STEP_ENTRY}(const mg_row<{arrays}, {numbers}> *rows, long long count)
+{{
+    mg_step<mg_{rule}>(rows, count);
 }}
 """
