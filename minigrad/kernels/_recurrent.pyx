@@ -1,7 +1,7 @@
 """Recurrent layers over whole packed sequences, on the CPU.
 
-A layer in one direction is three things: one product for the input side of all steps at once, a loop over time that
-only C sees, and in backward one product per weight over all rows. `stack_forward` and `stack_backward` do all of it for
+A layer in one direction is three things: one product for the input side of many steps at once, a loop over time that
+only C sees, and in backward one product per weight over the rows of many steps. `stack_forward` and `stack_backward` do all of it for
 layers on top of each other, `layer_forward` and `layer_backward` for one of them; `forward` and `backward` are the loop
 alone. Everything is packed: an array has one row for each step of each sequence, time-major, and batch_sizes[t] rows
 belong to step t (a plain (seq, batch) input is the special case of equal batch sizes, spelled batch_sizes=None).
@@ -13,7 +13,7 @@ Scratch is taken from and given back to the store of blocks.h, results come from
 it is shared by the threads of threads.h.
 
 In parts: this file has the instruction sets and the threads, _recurrent_arrays.pxi what arrays must be and new ones,
-_recurrent_stack.pxi the layers, _recurrent_loop.pxi the loop alone.
+_recurrent_stack.pxi the layers forward, _recurrent_back.pxi back, _recurrent_loop.pxi the loop alone.
 """
 
 cimport cython
@@ -213,4 +213,5 @@ cdef inline int typenum_of(int type) noexcept:
 
 include "_recurrent_arrays.pxi"
 include "_recurrent_stack.pxi"
+include "_recurrent_back.pxi"
 include "_recurrent_loop.pxi"
