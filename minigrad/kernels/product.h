@@ -32,7 +32,8 @@
 #define MG_DEPTH_AT_ONCE 256
 #define MG_PANEL_BYTES (528 * 1024)
 
-/* So far ahead of its use a panel is fetched into the first-level cache. */
+/* So far ahead of its use a panel is fetched into the first-level cache; with narrow vectors, which need it later, that
+ * is one instruction too many. */
 #define MG_FETCH_AHEAD 1024
 
 /* So many tiles meet a panel before the next one comes. */
@@ -238,7 +239,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
         MG_UNROLL
         for (int chain = 0; chain < chains; chain++) {
             MG_UNROLL
-            for (int v = 0; v < vectors; v++)
+            for (int v = 0; v < vectors && MG_VECTOR_BYTES == 64; v++)
                 __builtin_prefetch((const char *)(panel + (chain * vectors + v) * MG_LANES) + MG_FETCH_AHEAD);
             MG_UNROLL
             for (int r = 0; r < rows; r++) {
@@ -339,7 +340,8 @@ MG_FN void MG_NAME(store_tile)(const MG_VALUE *sums, long count, const int vecto
 /* Copies the rows of some tiles of `a`, all `rows` rows from it on, so that what a tile needs for one element of the depth
  * lies side by side: [tile][depth][MG_TILE_ROWS(2)]. A copied vector may reach into the next place; what belongs there is
  * copied later, hence the order of lanes. */
-static void MG_NAME(copy_tiles)(MG_ELEMENT *to, const MG_ELEMENT *a, long a_stride, int a_transposed, long rows, long depth)
+static void MG_NAME(copy_tiles)(MG_ELEMENT *to, const MG_ELEMENT *a, long a_stride, int a_transposed, long rows,
+                                long depth)
 {
     enum { most = MG_TILE_ROWS(2), last = (most - 1) / MG_LANES * MG_LANES };
     for (long r = 0; r < rows; r += most, to += depth * most)
