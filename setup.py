@@ -79,6 +79,12 @@ EXTENSIONS = [
         include_dirs=["minigrad/kernels"],
         depends=["minigrad/kernels/blocks.h"],
     ),
+    Extension(
+        "minigrad.kernels._dispatch",
+        ["minigrad/kernels/_dispatch.pyx"],
+        include_dirs=["minigrad/kernels"],
+        depends=["minigrad/kernels/dispatch.h"],
+    ),
     *map(kernel, KERNELS),
 ]
 
