@@ -1,4 +1,3 @@
-# distutils: libraries = m
 """Elementwise functions of small arrays, on the CPU.
 
 For a thousand numbers NumPy spends ten times longer finding the right loop than running it. Here the frequent case
