@@ -3,7 +3,7 @@
 A leaf of the package: nothing here knows of Tensors, Variables or graphs, and nothing of minigrad is imported.
 
 The kernels are compiled once per instruction set, and the best one that the processor has is chosen at import. The
-environment variable MINIGRAD_ISA (baseline, v3 or v4) chooses another.
+environment variable MINIGRAD_ISA (baseline, v2, v3 or v4) chooses another.
 """
 
 from ._dense import filled, linear, linear_input, linear_weight, matmul, scaled_difference, squared_error, total

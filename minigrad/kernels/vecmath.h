@@ -204,6 +204,10 @@ MG_FN MG_VALUE MG_NAME(by_sign)(MG_VALUE x, MG_VALUE yes, MG_VALUE no)
     return (MG_VALUE)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)x);
 #elif defined(__AVX2__)
     return (MG_VALUE)_mm256_blendv_pd((__m256d)no, (__m256d)yes, (__m256d)x);
+#elif defined(__SSE4_1__) && MG_REAL == 32
+    return (MG_VALUE)_mm_blendv_ps((__m128)no, (__m128)yes, (__m128)x);
+#elif defined(__SSE4_1__)
+    return (MG_VALUE)_mm_blendv_pd((__m128d)no, (__m128d)yes, (__m128d)x);
 #else
     return MG_NAME(select)(x < 0, yes, no);
 #endif
