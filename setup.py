@@ -39,6 +39,7 @@ if DEBUG:
 # they belong to; -march=x86-64-v3 would add a few that a program cannot ask for with every compiler.
 INSTRUCTION_SETS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
+    INSTRUCTION_SETS["v2"] = ["-msse4.2", "-mpopcnt"]
     INSTRUCTION_SETS["v3"] = ["-mavx2", "-mfma"]
     INSTRUCTION_SETS["v4"] = [*INSTRUCTION_SETS["v3"], "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 
@@ -78,6 +79,12 @@ EXTENSIONS = [
         ["minigrad/kernels/_memory.pyx"],
         include_dirs=["minigrad/kernels"],
         depends=["minigrad/kernels/blocks.h"],
+    ),
+    Extension(
+        "minigrad.kernels._dispatch",
+        ["minigrad/kernels/_dispatch.pyx"],
+        include_dirs=["minigrad/kernels"],
+        depends=["minigrad/kernels/dispatch.h"],
     ),
     *map(kernel, KERNELS),
 ]

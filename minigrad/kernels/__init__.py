@@ -3,21 +3,19 @@
 A leaf of the package: nothing here knows of Tensors, Variables or graphs, and nothing of minigrad is imported.
 
 The kernels are compiled once per instruction set, and the best one that the processor has is chosen at import. The
-environment variable MINIGRAD_ISA (baseline, v3 or v4) chooses another.
+environment variable MINIGRAD_ISA (baseline, v2, v3 or v4) chooses another.
 """
 
-from . import _dense, _elementwise, _optim, _recurrent, _rows
 from ._dense import filled, linear, linear_input, linear_weight, matmul, scaled_difference, squared_error, total
+from ._dispatch import available_instruction_sets, instruction_set, use_instruction_set
 from ._elementwise import (
     accumulate,
     add,
-    available_instruction_sets,
     digamma,
     divide,
     erf,
     erfinv,
     exp,
-    instruction_set,
     lgamma,
     multiply,
     negative,
@@ -55,13 +53,6 @@ from ._rows import (
     spread_rows,
     take_rows,
 )
-
-
-def use_instruction_set(name: str) -> None:
-    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
-    for module in (_elementwise, _recurrent, _dense, _optim, _rows):
-        module.use_instruction_set(name)
-
 
 __all__ = [
     "KINDS",

@@ -9,12 +9,11 @@ Matrix products are those of the recurrent kernels: at the sizes of layers they 
 on the way in.
 """
 
-import os
-
 cimport numpy as cnp
 
-from minigrad.kernels._recurrent cimport product
+from minigrad.kernels._dispatch cimport chosen
 from minigrad.kernels._memory cimport empty
+from minigrad.kernels._recurrent cimport product
 from minigrad.kernels.arrays cimport same_shape, type_of
 
 cnp.import_array()
@@ -38,24 +37,6 @@ cdef extern from *:
         mg_dense of[2]
 
     const mg_dense_pair *mg_tables[]
-    const char *mg_set_names[]
-    int mg_find(const char *name)
-    int mg_best()
-
-
-cdef const mg_dense_pair *table = NULL
-
-
-def use_instruction_set(str name):
-    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
-    global table
-    cdef int found = mg_find(name.encode())
-    if found < 0:
-        raise ValueError(f"there is no instruction set {name!r} here")
-    table = mg_tables[found]
-
-
-use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
 
 
 cdef object with_rows_of(array out, array x, long width):
@@ -148,7 +129,8 @@ def squared_error(a, b, bint average):
     if type < 0 or type_of(b) != type or not same_shape(<array>a, <array>b):
         return None
     cdef long n = cnp.PyArray_SIZE(<array>a)
-    cdef double total = table.of[type].squared_error(cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b), n)
+    cdef double total = mg_tables[chosen].of[type].squared_error(cnp.PyArray_DATA(<array>a),
+                                                                 cnp.PyArray_DATA(<array>b), n)
     cdef cnp.npy_intp one = 1
     cdef array out = empty(1, &one, cnp.PyArray_TYPE(<array>a))
     if average:
@@ -169,8 +151,8 @@ def scaled_difference(a, b, g, double factor):
         return None
     factor *= (<double *> cnp.PyArray_DATA(<array>g))[0] if type else (<float *> cnp.PyArray_DATA(<array>g))[0]
     cdef array out = empty(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a))
-    table.of[type].scaled_difference(cnp.PyArray_DATA(out), cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b),
-                                     factor, cnp.PyArray_SIZE(<array>a))
+    mg_tables[chosen].of[type].scaled_difference(cnp.PyArray_DATA(out), cnp.PyArray_DATA(<array>a),
+                                                 cnp.PyArray_DATA(<array>b), factor, cnp.PyArray_SIZE(<array>a))
     return out
 
 
@@ -181,7 +163,7 @@ def total(x):
     if type < 0:
         return None
     cdef array out = empty(1, &one, cnp.PyArray_TYPE(<array>x))
-    cdef double found = table.of[type].sum(cnp.PyArray_DATA(<array>x), cnp.PyArray_SIZE(<array>x))
+    cdef double found = mg_tables[chosen].of[type].sum(cnp.PyArray_DATA(<array>x), cnp.PyArray_SIZE(<array>x))
     if type:
         (<double *> cnp.PyArray_DATA(out))[0] = found
     else:
@@ -198,5 +180,5 @@ def filled(x, tuple size):
     for i in range(len(size)):
         shape[i] = size[i]
     cdef array out = empty(<int> len(size), shape, cnp.PyArray_TYPE(<array>x))
-    table.of[type].fill(cnp.PyArray_DATA(out), cnp.PyArray_DATA(<array>x), cnp.PyArray_SIZE(out))
+    mg_tables[chosen].of[type].fill(cnp.PyArray_DATA(out), cnp.PyArray_DATA(<array>x), cnp.PyArray_SIZE(out))
     return out

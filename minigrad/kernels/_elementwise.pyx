@@ -1,4 +1,3 @@
-# distutils: libraries = m
 """Elementwise functions of small arrays, on the CPU.
 
 For a thousand numbers NumPy spends ten times longer finding the right loop than running it. Here the frequent case
@@ -14,12 +13,11 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from libc.stdint cimport uintptr_t
 
-import os
-
 import numpy as np
 
 cimport numpy as cnp
 
+from minigrad.kernels._dispatch cimport chosen
 from minigrad.kernels._memory cimport empty
 from minigrad.kernels.arrays cimport same_shape, type_of
 
@@ -35,7 +33,6 @@ cdef extern from *:
     static const mg_elementwise *const mg_tables[MG_SETS] = MG_TABLES(mg_elementwise_table);
     """
     enum:
-        MG_SETS
         MG_ADD, MG_SUBTRACT, MG_MULTIPLY, MG_DIVIDE, MG_TANH_BACKWARD, MG_SIGMOID_BACKWARD, MG_RELU_BACKWARD
         MG_NEGATIVE, MG_EXP, MG_TANH, MG_SIGMOID, MG_RELU
         MG_BOTH_ARRAYS, MG_LEFT_NUMBER, MG_RIGHT_NUMBER
@@ -48,37 +45,6 @@ cdef extern from *:
         mg_unary_loop *unary[2][5]
 
     const mg_elementwise *mg_tables[]
-    const char *mg_set_names[]
-    int mg_supported(int set)
-    int mg_find(const char *name)
-    int mg_best()
-
-
-cdef const mg_elementwise *table = NULL
-cdef int chosen = -1
-
-
-def available_instruction_sets():
-    """The names of the instruction sets that are compiled in and that this processor has, best last."""
-    return tuple([mg_set_names[i].decode() for i in range(MG_SETS) if mg_supported(i)])
-
-
-def instruction_set():
-    """The name of the instruction set in use."""
-    return mg_set_names[chosen].decode()
-
-
-def use_instruction_set(str name):
-    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
-    global chosen, table
-    cdef int found = mg_find(name.encode())
-    if found < 0:
-        raise ValueError(f"instruction set must be one of {available_instruction_sets()}, got {name!r}")
-    chosen = found
-    table = mg_tables[found]
-
-
-use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
 
 
 # Above this many elements the loop is worth letting other threads run.
@@ -98,7 +64,8 @@ cdef inline bint number(object value, double *out) noexcept:
     return False
 
 
-cdef inline void run(mg_binary_loop *loop, array out, const void *a, const void *b, int operands) noexcept:
+cdef inline void run(int type, int function, array out, const void *a, const void *b, int operands) noexcept:
+    cdef mg_binary_loop *loop = mg_tables[chosen].binary[type][function]
     cdef long n = cnp.PyArray_SIZE(out)
     cdef void *to = cnp.PyArray_DATA(out)
     if n > RELEASE_ABOVE:
@@ -118,18 +85,18 @@ cdef inline array fast(int function, object a, object b):
         if not same_shape(<array>a, <array>b):
             return None
         out = empty(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a))
-        run(table.binary[left][function], out, cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b), MG_BOTH_ARRAYS)
+        run(left, function, out, cnp.PyArray_DATA(<array>a), cnp.PyArray_DATA(<array>b), MG_BOTH_ARRAYS)
         return out
     if left >= 0 and number(b, &wide):
         out = empty(cnp.PyArray_NDIM(<array>a), cnp.PyArray_DIMS(<array>a), cnp.PyArray_TYPE(<array>a))
         narrow = <float>wide
-        run(table.binary[left][function], out, cnp.PyArray_DATA(<array>a),
-            <void *>&narrow if left == 0 else <void *>&wide, MG_RIGHT_NUMBER)
+        run(left, function, out, cnp.PyArray_DATA(<array>a), <void *>&narrow if left == 0 else <void *>&wide,
+            MG_RIGHT_NUMBER)
         return out
     if right >= 0 and number(a, &wide):
         out = empty(cnp.PyArray_NDIM(<array>b), cnp.PyArray_DIMS(<array>b), cnp.PyArray_TYPE(<array>b))
         narrow = <float>wide
-        run(table.binary[right][function], out, <void *>&narrow if right == 0 else <void *>&wide,
+        run(right, function, out, <void *>&narrow if right == 0 else <void *>&wide,
             cnp.PyArray_DATA(<array>b), MG_LEFT_NUMBER)
         return out
     return None
@@ -149,9 +116,9 @@ cdef inline array fast_unary(int function, object a):
     data = cnp.PyArray_DATA(<array>a)
     if n > RELEASE_ABOVE // 16:
         with nogil:
-            table.unary[kind][function](to, data, n)
+            mg_tables[chosen].unary[kind][function](to, data, n)
     else:
-        table.unary[kind][function](to, data, n)
+        mg_tables[chosen].unary[kind][function](to, data, n)
     return out
 
 
@@ -266,7 +233,7 @@ def accumulate(to, what):
             first == second or first + cnp.PyArray_NBYTES(<array>to) <= second
             or second + cnp.PyArray_NBYTES(<array>to) <= first
         ):
-            run(table.binary[kind][MG_ADD], <array>to, <void *>first, <void *>second, MG_BOTH_ARRAYS)
+            run(kind, MG_ADD, <array>to, <void *>first, <void *>second, MG_BOTH_ARRAYS)
             return
     slow(_accumulate, (to, what))
 

@@ -14,10 +14,9 @@ same formulas in NumPy's functions.
 
 from libc.stdint cimport uintptr_t
 
-import os
-
 cimport numpy as cnp
 
+from minigrad.kernels._dispatch cimport chosen
 from minigrad.kernels.arrays cimport same_shape, type_of
 
 cnp.import_array()
@@ -43,24 +42,6 @@ cdef extern from *:
         void (*scale[2])(void *, double, long long) noexcept nogil
 
     const mg_optim *mg_tables[]
-    const char *mg_set_names[]
-    int mg_find(const char *name)
-    int mg_best()
-
-
-cdef const mg_optim *table = NULL
-
-
-def use_instruction_set(str name):
-    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
-    global table
-    cdef int found = mg_find(name.encode())
-    if found < 0:
-        raise ValueError(f"there is no instruction set {name!r} here")
-    table = mg_tables[found]
-
-
-use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
 
 
 # Of each algorithm: its index in the tables, how many arrays and how many numbers it takes, and from which array on
@@ -133,7 +114,7 @@ def step(str rule, list rows, *numbers):
         for k in range(own):
             values[k] = row[arrays + k]
         n = cnp.PyArray_SIZE(<array>row[0])
-        run = table.step[type][index]
+        run = mg_tables[chosen].step[type][index]
         if n > RELEASE_ABOVE:
             with nogil:
                 run(memory, values, 0, n)
@@ -147,7 +128,7 @@ def squares(x):
     cdef int type = type_of(x)
     if type < 0:
         return None
-    return table.squares[type](cnp.PyArray_DATA(<array>x), cnp.PyArray_SIZE(<array>x))
+    return mg_tables[chosen].squares[type](cnp.PyArray_DATA(<array>x), cnp.PyArray_SIZE(<array>x))
 
 
 def scale(x, double factor):
@@ -155,5 +136,5 @@ def scale(x, double factor):
     cdef int type = type_of(x)
     if type < 0 or not cnp.PyArray_ISWRITEABLE(<array>x):
         return False
-    table.scale[type](cnp.PyArray_DATA(<array>x), factor, cnp.PyArray_SIZE(<array>x))
+    mg_tables[chosen].scale[type](cnp.PyArray_DATA(<array>x), factor, cnp.PyArray_SIZE(<array>x))
     return True

@@ -12,8 +12,8 @@ The four kinds share every line except the cells, which are in gates.h. What bac
 Scratch is taken from and given back to the store of blocks.h, results come from that of `_memory`. Work that is worth
 it is shared by the threads of threads.h.
 
-In parts: this file has the instruction sets and the threads, _recurrent_arrays.pxi what arrays must be and new ones,
-_recurrent_stack.pxi the layers forward, _recurrent_back.pxi back, _recurrent_loop.pxi the loop alone.
+In parts: this file has the threads, _recurrent_arrays.pxi what arrays must be and new ones, _recurrent_stack.pxi the
+layers forward, _recurrent_back.pxi back, _recurrent_loop.pxi the loop alone.
 """
 
 cimport cython
@@ -28,6 +28,7 @@ import numpy as np
 
 cimport numpy as cnp
 
+from minigrad.kernels._dispatch cimport chosen
 from minigrad.kernels._memory cimport empty as result
 
 cnp.import_array()
@@ -41,7 +42,6 @@ cdef extern from *:
     static const mg_recurrent_pair *const mg_tables[MG_SETS] = MG_TABLES(mg_recurrent_table);
     """
     enum:
-        MG_SETS
         MG_RNN_TANH
         MG_RNN_RELU
         MG_LSTM
@@ -109,42 +109,10 @@ cdef extern from *:
     long mg_last_row(const mg_sequence *s) noexcept nogil
     long mg_gates_stride(const mg_sequence *s, size_t item) noexcept nogil
     const mg_recurrent_pair *mg_tables[]
-    const char *mg_set_names[]
-    int mg_supported(int set)
-    int mg_find(const char *name)
-    int mg_best()
     int mg_can_thread()
     void *mg_take(size_t) noexcept
     void mg_give(void *) noexcept
 
-
-# Index into the tables; chosen once at import, and again only by a test.
-cdef int chosen = -1
-
-
-def available_instruction_sets():
-    """The names of the instruction sets that are compiled in and that this processor has, best last."""
-    return tuple([mg_set_names[i].decode() for i in range(MG_SETS) if mg_supported(i)])
-
-
-def instruction_set():
-    """The name of the instruction set in use."""
-    return mg_set_names[chosen].decode()
-
-
-def use_instruction_set(str name):
-    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
-    global chosen
-    cdef int found = mg_find(name.encode())
-    if found < 0:
-        raise ValueError(f"instruction set must be one of {available_instruction_sets()}, got {name!r}")
-    chosen = found
-
-
-if "MINIGRAD_ISA" in os.environ:
-    use_instruction_set(os.environ["MINIGRAD_ISA"])
-else:
-    chosen = mg_best()
 
 # How many threads may share the work of one call.
 cdef int threads = 1

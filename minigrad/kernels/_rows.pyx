@@ -12,10 +12,9 @@ or finds out what is wrong with the indices.
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
-import os
-
 cimport numpy as cnp
 
+from minigrad.kernels._dispatch cimport chosen
 from minigrad.kernels._memory cimport empty
 from minigrad.kernels.arrays cimport same_shape, type_of
 
@@ -55,24 +54,6 @@ cdef extern from *:
         mg_rows of[2]
 
     const mg_rows_pair *mg_tables[]
-    const char *mg_set_names[]
-    int mg_find(const char *name)
-    int mg_best()
-
-
-cdef const mg_rows_pair *table = NULL
-
-
-def use_instruction_set(str name):
-    """Use the instruction set called `name` from now on. Raises ValueError if it is not available."""
-    global table
-    cdef int found = mg_find(name.encode())
-    if found < 0:
-        raise ValueError(f"there is no instruction set {name!r} here")
-    table = mg_tables[found]
-
-
-use_instruction_set(os.environ.get("MINIGRAD_ISA", mg_set_names[mg_best()].decode()))
 
 
 cdef inline array like(array x):
@@ -96,7 +77,8 @@ cdef array forward_rows(object x, int dim, bint logarithm):
     cdef long columns = cnp.PyArray_DIM(<array>x, dim), rows = cnp.PyArray_SIZE(out) // columns
     cdef void *to = cnp.PyArray_DATA(out)
     cdef const void *data = cnp.PyArray_DATA(<array>x)
-    cdef mg_forward *run = table.of[type].log_softmax if logarithm else table.of[type].softmax
+    cdef const mg_rows *kernels = &mg_tables[chosen].of[type]
+    cdef mg_forward *run = kernels.log_softmax if logarithm else kernels.softmax
     with nogil:
         run(to, data, rows, columns)
     return out
@@ -113,7 +95,8 @@ cdef array backward_rows(object g, object y, int dim, bint logarithm):
     cdef void *to = cnp.PyArray_DATA(out)
     cdef const void *slope = cnp.PyArray_DATA(<array>g)
     cdef const void *data = cnp.PyArray_DATA(<array>y)
-    cdef mg_backward *run = table.of[type].log_softmax_backward if logarithm else table.of[type].softmax_backward
+    cdef const mg_rows *kernels = &mg_tables[chosen].of[type]
+    cdef mg_backward *run = kernels.log_softmax_backward if logarithm else kernels.softmax_backward
     with nogil:
         run(to, slope, data, rows, columns)
     return out
@@ -197,9 +180,9 @@ cdef tuple loss(object x, object target, object weight, object ignored, bint ave
     data = cnp.PyArray_DATA(<array>x)
     with nogil:
         if entropy:
-            total = table.of[type].cross_entropy(data, classes, to, &weights, keep, rows, columns)
+            total = mg_tables[chosen].of[type].cross_entropy(data, classes, to, &weights, keep, rows, columns)
         else:
-            total = table.of[type].nll(data, classes, to, &weights, rows, columns)
+            total = mg_tables[chosen].of[type].nll(data, classes, to, &weights, rows, columns)
     if reduce:
         losses = single(type, total / weights if average and weights != 0 else total)
     return losses, kept
@@ -224,13 +207,14 @@ cdef array loss_backward(object g, object x, object kept, object target, object 
     cdef const void *keep
     if kept is None:
         with nogil:
-            table.of[type].nll_backward(to, slope, one, average, classes, rows, columns)
+            mg_tables[chosen].of[type].nll_backward(to, slope, one, average, classes, rows, columns)
     else:
         if type_of(x) != type or type_of(kept) != type:
             return None
         data, keep = cnp.PyArray_DATA(<array>x), cnp.PyArray_DATA(<array>kept)
         with nogil:
-            table.of[type].cross_entropy_backward(to, data, keep, slope, one, average, classes, rows, columns)
+            mg_tables[chosen].of[type].cross_entropy_backward(to, data, keep, slope, one, average, classes, rows,
+                                                              columns)
     return out
 
 
@@ -322,5 +306,5 @@ def spread_rows(x, index, long rows):
     cdef const void *data = cnp.PyArray_DATA(<array>x)
     cdef const int64_t *number = <const int64_t *>cnp.PyArray_DATA(<array>index)
     with nogil:
-        table.of[type].add_rows(to, data, number, count, columns)
+        mg_tables[chosen].of[type].add_rows(to, data, number, count, columns)
     return out

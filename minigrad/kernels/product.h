@@ -14,8 +14,10 @@
 #include <stddef.h>
 
 /* Rows of a tile: as many sums as fit in the registers next to `vectors` loaded vectors and one broadcast element. */
-#if MG_VECTOR_BYTES == 64 || defined(__aarch64__)
+#if MG_VECTOR_BYTES == 64
 #define MG_TILE_ROWS(vectors) ((vectors) <= 2 ? 12 : (vectors) == 3 ? 8 : 6)
+#elif defined(__aarch64__) /* gcc loads the elements of all rows at once, each into a register of its own */
+#define MG_TILE_ROWS(vectors) ((vectors) <= 2 ? 12 : (vectors) == 3 ? 7 : 5)
 #elif MG_VECTOR_BYTES == 32
 #define MG_TILE_ROWS(vectors) ((vectors) <= 2 ? 6 : (vectors) == 3 ? 4 : 3)
 #else
@@ -281,7 +283,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
 #define MG_TILE_CASE(rows, vectors)                                                                                    \
     case rows:                                                                                                         \
         if (rows <= MG_TILE_ROWS(vectors))                                                                             \
-            MG_NAME(sum_tile)(rows, vectors, rows * vectors >= 8 || MG_TILE_ROWS(vectors) * vectors < 24 ? 1           \
+            MG_NAME(sum_tile)(rows, vectors, rows * vectors >= 8 || MG_TILE_ROWS(vectors) * vectors < 20 ? 1           \
                               : rows * vectors > 4 ? 2 : rows * vectors > 2 ? 4 : 8,                                   \
                               depth, a, row_step, depth_step, panel, sums);                                            \
         break;

@@ -2,8 +2,8 @@
  *
  * A template, included once with MG_REAL 32 and once with MG_REAL 64; the functions are called name_f32 and name_f64.
  * Vectors are GCC vector extensions as wide as the instruction set the file is compiled for, so the same text becomes
- * SSE2, AVX2, AVX-512 or NEON code. Only loading and storing part of a vector needs intrinsics, because nothing
- * else lets the hardware skip memory beyond the end of an array.
+ * SSE2, AVX2, AVX-512 or NEON code. Loading and storing part of a vector needs intrinsics, because nothing else
+ * lets the hardware skip memory beyond the end of an array; elsewhere they stand where they are faster.
  *
  * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), the bracket by its Taylor series. 2^n is
  *           applied in two factors, so that subnormal results are rounded once and never flushed.
@@ -27,7 +27,7 @@
 #else
 #define MG_VECTOR_BYTES 16
 #endif
-#if defined(__AVX2__)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -121,9 +121,16 @@ MG_FN MG_VALUE MG_NAME(load_part)(const MG_ELEMENT *from, long count)
 #elif defined(__AVX2__)
     return (MG_VALUE)_mm256_maskload_pd(from, _mm256_loadu_si256((const __m256i *)(mg_mask_window + 8 - 2 * count)));
 #else
-    MG_VALUE x = {0};
-    for (long lane = 0; lane < count; lane++)
-        x[lane] = from[lane];
+    /* Lane by lane and not in a loop, of which compilers make a call of memcpy. */
+    MG_VALUE x = {from[0]};
+#if MG_REAL == 32
+    if (count > 1)
+        x[1] = from[1];
+    if (count > 2)
+        x[2] = from[2];
+#else
+    (void)count;
+#endif
     return x;
 #endif
 }
@@ -139,8 +146,15 @@ MG_FN void MG_NAME(store_part)(MG_ELEMENT *to, MG_VALUE x, long count)
 #elif defined(__AVX2__)
     _mm256_maskstore_pd(to, _mm256_loadu_si256((const __m256i *)(mg_mask_window + 8 - 2 * count)), (__m256d)x);
 #else
-    for (long lane = 0; lane < count; lane++)
-        to[lane] = x[lane];
+    to[0] = x[0];
+#if MG_REAL == 32
+    if (count > 1)
+        to[1] = x[1];
+    if (count > 2)
+        to[2] = x[2];
+#else
+    (void)count;
+#endif
 #endif
 }
 
@@ -170,12 +184,16 @@ MG_FN MG_VALUE MG_NAME(at_most)(MG_VALUE x, MG_ELEMENT limit)
     return (MG_VALUE)_mm256_min_ps((__m256)most, (__m256)x);
 #elif defined(__AVX2__)
     return (MG_VALUE)_mm256_min_pd((__m256d)most, (__m256d)x);
+#elif defined(__x86_64__) && MG_REAL == 32
+    return (MG_VALUE)_mm_min_ps((__m128)most, (__m128)x);
+#elif defined(__x86_64__)
+    return (MG_VALUE)_mm_min_pd((__m128d)most, (__m128d)x);
 #else
     return MG_NAME(select)(x > limit, most, x);
 #endif
 }
 
-/* `yes` where the sign of x is set, `no` elsewhere. */
+/* `yes` where x is negative, `no` where it is positive; where it is zero or NaN, either. */
 MG_FN MG_VALUE MG_NAME(by_sign)(MG_VALUE x, MG_VALUE yes, MG_VALUE no)
 {
 #if defined(__AVX512F__) && MG_REAL == 32
@@ -186,8 +204,12 @@ MG_FN MG_VALUE MG_NAME(by_sign)(MG_VALUE x, MG_VALUE yes, MG_VALUE no)
     return (MG_VALUE)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)x);
 #elif defined(__AVX2__)
     return (MG_VALUE)_mm256_blendv_pd((__m256d)no, (__m256d)yes, (__m256d)x);
+#elif defined(__SSE4_1__) && MG_REAL == 32
+    return (MG_VALUE)_mm_blendv_ps((__m128)no, (__m128)yes, (__m128)x);
+#elif defined(__SSE4_1__)
+    return (MG_VALUE)_mm_blendv_pd((__m128d)no, (__m128d)yes, (__m128d)x);
 #else
-    return MG_NAME(select)((MG_BITS)x < 0, yes, no);
+    return MG_NAME(select)(x < 0, yes, no);
 #endif
 }
 

@@ -1,9 +1,6 @@
 """The recurrent kernels against the equations, taken one step at a time, and against their finite differences."""
 
 import itertools
-import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -467,19 +464,3 @@ def test_threads_do_not_disturb_each_other():
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-def test_environment_chooses_the_instruction_set():
-    program = "from minigrad import kernels; print(kernels.instruction_set())"
-
-    def run(name):
-        environment = {**os.environ, "MINIGRAD_ISA": name}
-        return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-
-    for name in kernels.available_instruction_sets():
-        assert run(name).stdout.strip() == name
-    refused = run("sse9")
-    assert refused.returncode != 0
-    assert "instruction set must be one of" in refused.stderr
-    with pytest.raises(ValueError, match="sse9"):
-        kernels.use_instruction_set("sse9")
