@@ -19,9 +19,13 @@ void mg_parallel(void (*task)(void *context, int part), void *context, int parts
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
 
-/* How often a waiting thread looks before it sleeps: some 20 to 50 microseconds. */
-#define MG_LOOKS 1000
+/* How long a waiting thread looks before it sleeps, in nanoseconds, and how often between two looks at the clock. A layer's
+ * parts follow each other in less, and to be woken takes longer than many a part. */
+#define MG_LOOKING 400000
+#define MG_LOOKS 32
 
 static struct {
     pthread_mutex_t taken;      /* held by the caller whose work it is */
@@ -53,15 +57,27 @@ static void start(void)
     pthread_atfork(NULL, NULL, reset); /* the child has none of the helpers, and locks in any state */
 }
 
+static int64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static void look(atomic_int *at, int until_zero)
 {
-    for (int i = 0; i < MG_LOOKS && (atomic_load_explicit(at, memory_order_relaxed) == 0) != until_zero; i++) {
+    const int64_t start = nanoseconds();
+    do {
+        for (int i = 0; i < MG_LOOKS; i++) {
+            if ((atomic_load_explicit(at, memory_order_relaxed) == 0) == until_zero)
+                return;
 #if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
+            __builtin_ia32_pause();
 #elif defined(__aarch64__)
-        __asm__ volatile("isb");
+            __asm__ volatile("isb");
 #endif
-    }
+        }
+    } while (nanoseconds() - start < MG_LOOKING);
 }
 
 /* Claims and runs parts until none is left. Called and left with the lock held. */
