@@ -1,10 +1,10 @@
 """Recurrent layers over whole packed sequences, on the CPU.
 
 A layer in one direction is three things: one product for the input side of many steps at once, a loop over time that
-only C sees, and in backward one product per weight over the rows of many steps. `stack_forward` and `stack_backward` do
-all of it for layers on top of each other, `layer_forward` and `layer_backward` for one of them; `forward` and `backward`
-are the loop alone. Everything is packed: an array has one row for each step of each sequence, time-major, and
-batch_sizes[t] rows belong to step t (a plain (seq, batch) input is the special case of equal batch sizes, spelled
+only C sees, and in backward one product per weight over the rows of many steps. `stack_forward` and `stack_backward`
+do all of it for layers on top of each other, `layer_forward` and `layer_backward` for one of them; `forward` and
+`backward` are the loop alone. Everything is packed: an array has one row for each step of each sequence, time-major,
+and batch_sizes[t] rows belong to step t (a plain (seq, batch) input is the special case of equal batch sizes, spelled
 batch_sizes=None).
 
 The four kinds share every line except the cells, which are in gates.h. What backward needs is kept in a
