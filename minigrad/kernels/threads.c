@@ -27,6 +27,9 @@ void mg_parallel(void (*task)(void *context, int part), void *context, int parts
 #define MG_LOOKING 400000
 #define MG_LOOKS 32
 
+/* Some C libraries give a thread 128 KiB; a product of float64 copies 96 KiB of tiles to the stack. */
+#define MG_STACK ((size_t)1 << 20)
+
 static struct {
     pthread_mutex_t taken;      /* held by the caller whose work it is */
     pthread_mutex_t lock;       /* guards what follows */
@@ -124,6 +127,7 @@ static void hire(int wanted)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&detached, MG_STACK);
     while (pool.helpers < wanted) {
         pthread_t thread;
         if (pthread_create(&thread, &detached, help, NULL) != 0)
