@@ -112,6 +112,15 @@ def test_total(n, dtype, rng):
     assert abs(float(found[0]) - math.fsum(x.tolist())) <= np.finfo(dtype).eps * abs(float(found[0])) + lost
 
 
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 4095, 4096, 4097, 100_003])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_total_loses_no_more_than_random_rounding(n, dtype):
+    """Of numbers that are always the same: random ones are beyond this bound now and then."""
+    x = np.random.default_rng(0).uniform(-1, 1, n).astype(dtype)
+    exact = math.fsum(x.tolist())
+    assert abs(float(kernels.total(x)[0]) - exact) <= np.finfo(dtype).eps * abs(exact) + 1e-15 * n**0.5
+
+
 def test_a_total_keeps_infinities_and_nans():
     for value in (np.inf, -np.inf, np.nan):
         x = np.ones(100, np.float32)
