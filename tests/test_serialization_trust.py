@@ -7,41 +7,18 @@ import sys
 import types
 
 import pytest
+from serialization_cases import Net, again, same_memory
 
 import minigrad as torch
 from minigrad import nn
 from minigrad.autograd import Variable
 from minigrad.serialization import SourceChangeWarning, load, save, trusting
-from minigrad.tensor import memory
-
-
-class Net(nn.Module):
-    """A module of the user's own."""
-
-    def __init__(self):
-        super().__init__()
-        self.hidden = nn.Linear(2, 3)
-        self.recurrent = nn.LSTM(3, 2)
-        self.note = "mine"
-
-
-def again(obj, protocol=2, **options):
-    file = io.BytesIO()
-    save(obj, file, pickle_protocol=protocol)
-    file.seek(0)
-    made = load(file, **options)
-    assert file.read() == b""
-    return made
-
-
-def same_memory(a, b):
-    return memory.memory_of(a.array) is memory.memory_of(b.array)
 
 
 def test_a_module_of_ones_own_needs_trust():
     net = Net()
     with pytest.raises(
-        pickle.UnpicklingError, match=rf"holds a {__name__}.Net, and making it runs code.*trust=\[TheClass\]"
+        pickle.UnpicklingError, match=rf"holds a {Net.__module__}.Net, and making it runs code.*trust=\[TheClass\]"
     ):
         again(net)
     for trust in (True, [Net], (Net,), {Net}):
@@ -70,7 +47,7 @@ def test_trust_names_one_class_only():
     class Other:
         pass
 
-    with pytest.raises(pickle.UnpicklingError, match=rf"holds a {__name__}.Net"):
+    with pytest.raises(pickle.UnpicklingError, match=rf"holds a {Net.__module__}.Net"):
         again([Net()], trust=[Other])
 
 
