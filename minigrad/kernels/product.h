@@ -54,6 +54,13 @@
 #define MG_UNROLL _Pragma("GCC unroll 24")
 #endif
 
+/* Keeps a loaded vector in a register, where the compiler would load it anew for each of a few rows. */
+#if MG_VECTOR_BYTES == 64
+#define MG_LOAD_ONCE(x) __asm__("" : "+v"(x))
+#else
+#define MG_LOAD_ONCE(x) (void)0
+#endif
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #if MG_VECTOR_BYTES == 64
@@ -243,13 +250,18 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
             MG_UNROLL
             for (int v = 0; v < vectors && MG_VECTOR_BYTES == 64; v++)
                 __builtin_prefetch((const char *)(panel + (chain * vectors + v) * MG_LANES) + MG_FETCH_AHEAD);
+            MG_VALUE loaded[4];
+            MG_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                loaded[v] = MG_NAME(load)(panel + (chain * vectors + v) * MG_LANES);
+                MG_LOAD_ONCE(loaded[v]);
+            }
             MG_UNROLL
             for (int r = 0; r < rows; r++) {
                 MG_ELEMENT x = base[r / 3][(r % 3) * row_step + chain * depth_step];
                 MG_UNROLL
                 for (int v = 0; v < vectors; v++)
-                    sum[(chain * rows + r) * vectors + v] +=
-                        x * MG_NAME(load)(panel + (chain * vectors + v) * MG_LANES);
+                    sum[(chain * rows + r) * vectors + v] += x * loaded[v];
             }
         }
         panel += chains * vectors * MG_LANES;
