@@ -50,7 +50,7 @@ cdef extern from *:
         MG_MOST_THREADS
 
     ctypedef struct mg_sequence:
-        int kind, reverse, initial, threads
+        int kind, reverse, initial, at_rest, threads
         long steps, batch, hidden, rows, done, until, base, apart, stride
         const int64_t *batch_sizes
         const int64_t *offsets
@@ -95,6 +95,7 @@ cdef extern from *:
         void (*backward)(const mg_sequence *, int, void *) noexcept nogil
         void (*turn_to_recurrent_side)(const mg_sequence *) noexcept nogil
         void (*gather_previous)(const mg_sequence *, void *) noexcept nogil
+        int (*finite)(long, long, const void *, long) noexcept nogil
         size_t (*product_plan)(mg_product *, int) noexcept nogil
         void (*product)(mg_product *, void *) noexcept nogil
         void (*sum_rows)(long, long, const void *, long, int, void *, int) noexcept nogil

@@ -43,27 +43,37 @@ cdef int run_loop_back(int type, mg_sequence *s, int count) except -1:
 
 cdef int recurrent_weight_gradient(int type, const mg_sequence *s, void *gathered, bint accumulate, void *to) except -1:
     """d_b^T times the states before each row's step. Unless they must be gathered, because steps differ in their batch,
-    these are rows of h, those next to the first step of the run h0."""
-    cdef long first = mg_first_row(s), rows = mg_last_row(s) - first
+    these are rows of h, those next to the first step of the run h0, or nothing where that is zeros."""
+    cdef long first = mg_first_row(s), rows = mg_last_row(s) - first, start
     cdef mg_product p = of(mg_wide(s), s.hidden, rows, s.d_b, True, NULL, False)
     p.a_step = s.stride
     p.accumulate = accumulate
     if gathered != NULL:
         mg_tables[chosen].of[type].gather_previous(s, gathered)
         p.b = gathered
+        return multiply_into(type, &p, to)
+    p.b = <char *>s.h + place(first + (s.batch if s.reverse else -s.batch), s.apart, type)
+    p.b_step = s.apart
+    if s.done > 0:
+        return multiply_into(type, &p, to)
+    start = rows - s.batch if s.reverse else 0
+    # Zero times what is not finite is not zero.
+    if s.at_rest and mg_tables[chosen].of[type].finite(s.batch, mg_wide(s), <char *>s.d_b + place(start, s.stride, type),
+                                                       s.stride):
+        p.depth = p.split = rows - s.batch
+        if not s.reverse:
+            p.a = <char *>s.d_b + place(s.batch, s.stride, type)
+            p.b = s.h
+    elif s.reverse:
+        p.split = rows - s.batch
+        p.b_rest = s.h0
+        p.rest_step = s.hidden
     else:
-        p.b = <char *>s.h + place(first + (s.batch if s.reverse else -s.batch), s.apart, type)
-        p.b_step = s.apart
-        if s.done == 0 and s.reverse:
-            p.split = rows - s.batch
-            p.b_rest = s.h0
-            p.rest_step = s.hidden
-        elif s.done == 0:
-            p.b = s.h0
-            p.b_step = s.hidden
-            p.split = s.batch
-            p.b_rest = s.h
-            p.rest_step = s.apart
+        p.b = s.h0
+        p.b_step = s.hidden
+        p.split = s.batch
+        p.b_rest = s.h
+        p.rest_step = s.apart
     return multiply_into(type, &p, to)
 
 

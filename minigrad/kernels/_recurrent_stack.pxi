@@ -137,6 +137,7 @@ cdef int initial_states(SavedSequence saved, object h0, object c0, int typenum) 
             saved.kept.append(c)
     saved.kept.append(h)
     for k in range(saved.count):
+        s[k].at_rest = not saved.initial
         s[k].h0 = part(h, k if saved.initial else 0, s, saved.type)
         if s.kind == MG_LSTM:
             s[k].c0 = part(c, k if saved.initial else 0, s, saved.type)

@@ -48,6 +48,10 @@
 #define MG_SCATTERED_DEPTH 64
 #define MG_PANELS_PER_COPY 4
 
+/* The columns left over after the last whole panel are better off summed otherwise if they would leave half of a vector
+ * or more idle, and the depth is worth it. */
+#define MG_NARROW(left, depth) (2 * (left) <= MG_LANES && MG_LANES >= 8 && (depth) >= 64)
+
 #if defined(__clang__)
 #define MG_UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -90,11 +94,11 @@ typedef MG_ELEMENT MG_NAME(mg_quarter) __attribute__((vector_size(16)));
 #define MG_QUARTER MG_NAME(mg_quarter)
 
 /* One vector made of 16 bytes from each of the rows lane, lane + 4, lane + 8, ... (+ 2, + 4, ... of double), as many as
- * it holds. Row `last` stands in for those after it. */
-MG_FN MG_VALUE MG_NAME(load_quarters)(const MG_ELEMENT *from, long stride, long lane, long last)
+ * it holds. */
+MG_FN MG_VALUE MG_NAME(load_quarters)(const MG_ELEMENT *from, const long *rows, long lane)
 {
     const long unit = 16 / (long)sizeof(MG_ELEMENT);
-#define MG_PIECE(i) _mm_loadu_ps((const float *)(from + mg_smaller(lane + (i) * unit, last) * stride))
+#define MG_PIECE(i) _mm_loadu_ps((const float *)(from + rows[lane + (i) * unit]))
 #if MG_VECTOR_BYTES == 64
     __m512 x = _mm512_castps128_ps512(MG_PIECE(0));
     x = _mm512_insertf32x4(x, MG_PIECE(1), 1);
@@ -109,17 +113,17 @@ MG_FN MG_VALUE MG_NAME(load_quarters)(const MG_ELEMENT *from, long stride, long 
 }
 #endif
 
-/* to[d * to_step + lane] = from[lane * stride + d] for lane < count; what the lanes beyond hold does not matter.
- * Squares of 16 bytes are transposed within the quarters of vectors. */
-static void MG_NAME(pack_rows)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *from, long stride, long count,
-                               long depth)
+/* to[d * to_step + lane] = from[rows[lane] + d]. Squares of 16 bytes are transposed within the quarters of vectors. Returns
+ * the sums of all d, times zero. */
+static MG_VALUE MG_NAME(pack_lanes)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *from, const long *rows, long depth)
 {
+    MG_VALUE zero = {0}, sum[4] = {zero, zero, zero, zero};
     long d = 0;
 #if defined(__x86_64__)
     const long unit = 16 / (long)sizeof(MG_ELEMENT);
-    for (; d + unit <= depth && count > 0; d += unit) {
+    for (; d + unit <= depth; d += unit) {
         MG_ELEMENT *out = to + d * to_step;
-#define MG_ROW(i) MG_NAME(load_quarters)(from + d, stride, i, count - 1)
+#define MG_ROW(i) MG_NAME(load_quarters)(from + d, rows, i)
 #if MG_REAL == 32
         MG_X86_REGISTER a = (MG_X86_REGISTER)MG_ROW(0), b = (MG_X86_REGISTER)MG_ROW(1);
         MG_X86_REGISTER c = (MG_X86_REGISTER)MG_ROW(2), e = (MG_X86_REGISTER)MG_ROW(3);
@@ -127,21 +131,37 @@ static void MG_NAME(pack_rows)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *f
         MG_X86_DOUBLE low_ce = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(c, e);
         MG_X86_DOUBLE high_ab = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(a, b);
         MG_X86_DOUBLE high_ce = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(c, e);
-        MG_NAME(store)(out, (MG_VALUE)MG_X86(unpacklo_pd)(low_ab, low_ce));
-        MG_NAME(store)(out + to_step, (MG_VALUE)MG_X86(unpackhi_pd)(low_ab, low_ce));
-        MG_NAME(store)(out + 2 * to_step, (MG_VALUE)MG_X86(unpacklo_pd)(high_ab, high_ce));
-        MG_NAME(store)(out + 3 * to_step, (MG_VALUE)MG_X86(unpackhi_pd)(high_ab, high_ce));
+        MG_VALUE turned[] = {(MG_VALUE)MG_X86(unpacklo_pd)(low_ab, low_ce), (MG_VALUE)MG_X86(unpackhi_pd)(low_ab, low_ce),
+                             (MG_VALUE)MG_X86(unpacklo_pd)(high_ab, high_ce),
+                             (MG_VALUE)MG_X86(unpackhi_pd)(high_ab, high_ce)};
 #else
         MG_X86_DOUBLE a = (MG_X86_DOUBLE)MG_ROW(0), b = (MG_X86_DOUBLE)MG_ROW(1);
-        MG_NAME(store)(out, (MG_VALUE)MG_X86(unpacklo_pd)(a, b));
-        MG_NAME(store)(out + to_step, (MG_VALUE)MG_X86(unpackhi_pd)(a, b));
+        MG_VALUE turned[] = {(MG_VALUE)MG_X86(unpacklo_pd)(a, b), (MG_VALUE)MG_X86(unpackhi_pd)(a, b)};
 #endif
+        MG_UNROLL
+        for (long i = 0; i < unit; i++) {
+            MG_NAME(store)(out + i * to_step, turned[i]);
+            sum[i] += turned[i] * zero;
+        }
 #undef MG_ROW
     }
 #endif
-    for (; d < depth; d++)
+    for (; d < depth; d++) {
         for (long lane = 0; lane < MG_LANES; lane++)
-            to[d * to_step + lane] = lane < count ? from[lane * stride + d] : 0;
+            to[d * to_step + lane] = from[rows[lane] + d];
+        sum[0] += MG_NAME(load)(to + d * to_step) * zero;
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/* The same for `count` rows `stride` apart. What the lanes beyond hold does not matter: the last row stands in. */
+MG_FN MG_VALUE MG_NAME(pack_rows)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *from, long stride, long count,
+                                  long depth)
+{
+    long rows[MG_LANES];
+    for (long lane = 0; lane < MG_LANES; lane++)
+        rows[lane] = mg_smaller(lane, count - 1) * stride;
+    return MG_NAME(pack_lanes)(to, to_step, from, rows, depth);
 }
 
 /* to[d * to_step + lane] = from[d * stride + lane] for lane < count, 0 for the lanes beyond. */
@@ -177,63 +197,101 @@ static size_t MG_NAME(packed_size)(long width, long depth, int vectors, int gate
     return (size_t)((width + block - 1) / block) * (size_t)(depth + 1) * (size_t)block;
 }
 
+/* What is packed: `matrix`, of which column c is row c if `transposed` (gated panels always are); rows from `split` on,
+ * unless that is `depth`, are those of `rest`. `width` is the number of columns, or of units if the panels are gated. */
+typedef struct {
+    const MG_ELEMENT *matrix, *rest, *bias; /* `bias` has one element per column, or is NULL */
+    long stride, rest_stride, width, depth, split;
+    int vectors, transposed, gated;
+    int narrow;   /* a narrow last panel may be packed as such; not with `rest` */
+    int at_rest;  /* gated or transposed: sums start from the bias plus the product of all columns with zeros */
+} MG_NAME(operand);
+
 /* The last gated panel, of `units` units from `first` on, if its gates lie side by side. */
-static void MG_NAME(pack_side_by_side)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, const MG_ELEMENT *bias,
-                                       long width, long depth, int gates, long first, long units)
+static void MG_NAME(pack_side_by_side)(MG_ELEMENT *to, const MG_NAME(operand) *o, long first, long units)
 {
-    const long step = MG_NAME(gated_vectors)(units, gates) * MG_LANES;
-    for (long column = 0; column < step; column++) {
-        const long row = column / units * width + first + column % units;
-        const int used = column < gates * units;
-        to[column] = used && bias ? bias[row] : 0;
-        for (long d = 0; d < depth; d++)
-            to[(d + 1) * step + column] = used ? matrix[row * stride + d] : 0;
+    const long step = MG_NAME(gated_vectors)(units, o->vectors) * MG_LANES;
+    long rows[MG_LANES];
+    for (long v = 0; v < step; v += MG_LANES) {
+        MG_ELEMENT *start = to + v;
+        for (long lane = 0; lane < MG_LANES; lane++) {
+            const long column = mg_smaller(v + lane, o->vectors * units - 1);
+            const long row = column / units * o->width + first + column % units;
+            rows[lane] = row * o->stride;
+            start[lane] = o->bias ? o->bias[row] : 0;
+        }
+        MG_VALUE nothing = MG_NAME(pack_lanes)(start + step, step, o->matrix, rows, o->depth);
+        if (o->at_rest)
+            MG_NAME(store)(start, MG_NAME(load)(start) + nothing);
     }
 }
 
-/* Packs columns (or units) [first, end) of `matrix`, of which column c is row c if `transposed` (gated
- * panels always are), where `to` is the start
- * of all panels and `first` a multiple of a panel's. `bias` has one element per column, or is NULL. Unless `transposed`,
- * rows from `split` on are those of `rest`, `rest_stride` apart. */
-static void MG_NAME(pack)(MG_ELEMENT *to, const MG_ELEMENT *matrix, long stride, const MG_ELEMENT *rest, long split,
-                          long rest_stride, int transposed, const MG_ELEMENT *bias, long width, long depth, int vectors,
-                          int gated, long first, long end)
+/* Where the columns of a last panel that is narrow begin is after the bias; how far they are apart: */
+#define MG_NARROW_STEP(depth) (((depth) + MG_LANES - 1) / MG_LANES * MG_LANES)
+
+/* The last panel, of `count` columns from `first` on, each with its whole depth in one place. */
+static void MG_NAME(pack_narrow)(MG_ELEMENT *to, const MG_NAME(operand) *o, long first, long count)
 {
-    const long block = gated ? MG_LANES : vectors * MG_LANES;
+    const long step = MG_NARROW_STEP(o->depth);
+    MG_VALUE zero = {0};
+    MG_NAME(store)(to, o->bias ? MG_NAME(load_upto)(o->bias + first, count) : zero);
+    to += MG_LANES;
+    for (long d = 0; d < o->depth && !o->transposed; d += MG_LANES)
+        MG_NAME(pack_rows)(to + d, step, o->matrix + d * o->stride + first, o->stride,
+                           mg_smaller(o->depth - d, MG_LANES), count);
+    for (long column = 0; column < count && o->transposed; column++)
+        memcpy(to + column * step, o->matrix + (first + column) * o->stride, (size_t)o->depth * sizeof(MG_ELEMENT));
+}
+
+/* Packs columns (or units) [first, end), where `to` is the start of all panels and `first` a multiple of a panel's. */
+static void MG_NAME(pack)(MG_ELEMENT *to, const MG_NAME(operand) *o, long first, long end)
+{
+    int vectors = o->vectors;
+    const long width = o->width, depth = o->depth, block = o->gated ? MG_LANES : vectors * MG_LANES;
     MG_VALUE zero = {0};
     to += first / block * (depth + 1) * vectors * MG_LANES;
     for (; first < end; first += block) {
-        if (!gated && width - first <= MG_LANES)
+        if (!o->gated && width - first <= MG_LANES)
             vectors = 1;
         const long step = vectors * MG_LANES;
-        if (gated && MG_NAME(gated_vectors)(width - first, vectors) < vectors) {
-            MG_NAME(pack_side_by_side)(to, matrix, stride, bias, width, depth, vectors, first, width - first);
+        if (o->gated && MG_NAME(gated_vectors)(width - first, vectors) < vectors) {
+            MG_NAME(pack_side_by_side)(to, o, first, width - first);
+            return;
+        }
+        if (o->narrow && MG_NARROW(width - first, depth)) {
+            MG_NAME(pack_narrow)(to, o, first, width - first);
             return;
         }
         for (int v = 0; v < vectors; v++) {
-            long column = gated ? v * width + first : first + v * MG_LANES;
-            long count = gated ? width - first : width - first - v * MG_LANES;
+            const long column = o->gated ? v * width + first : first + v * MG_LANES;
+            const long left = o->gated ? width - first : width - first - v * MG_LANES;
+            const long count = mg_smaller(left, MG_LANES);
             MG_ELEMENT *lanes = to + v * MG_LANES;
-            MG_NAME(store)(lanes, bias ? MG_NAME(load_upto)(bias + column, count) : zero);
-            count = mg_smaller(count, MG_LANES);
-            if (transposed) {
-                MG_NAME(pack_rows)(lanes + step, step, matrix + column * stride, stride, count, depth);
+            MG_VALUE start = o->bias ? MG_NAME(load_upto)(o->bias + column, left) : zero;
+            if (o->transposed) {
+                MG_VALUE nothing = MG_NAME(pack_rows)(lanes + step, step, o->matrix + column * o->stride, o->stride, count,
+                                                      depth);
+                if (o->at_rest)
+                    start += nothing;
             } else {
-                MG_NAME(pack_columns)(lanes + step, step, matrix + column, stride, count, mg_smaller(split, depth));
-                if (split < depth)
-                    MG_NAME(pack_columns)(lanes + step * (1 + split), step, rest + column, rest_stride,
-                                          count, depth - split);
+                MG_NAME(pack_columns)(lanes + step, step, o->matrix + column, o->stride, count,
+                                      mg_smaller(o->split, depth));
+                if (o->split < depth)
+                    MG_NAME(pack_columns)(lanes + step * (1 + o->split), step, o->rest + column, o->rest_stride, count,
+                                          depth - o->split);
             }
+            MG_NAME(store)(lanes, start);
         }
         to += step * (depth + 1);
     }
 }
 
-/* sums[r * vectors + v] = bias[v] + sum over d of a[r * row_step + d * depth_step] * panel[d][v].
+/* sums[r * vectors + v] = start[v] + sum over d of a[r * row_step + d * depth_step] * panel[d * panel_step][v].
  * Always inlined with constant counts, so that every sum lives in a register. Few sums would leave the multipliers
  * waiting for each other's result; then several partial sums (`chains`) over interleaved d are added at the end. */
 MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains, long depth, const MG_ELEMENT *a,
-                             long row_step, long depth_step, const MG_ELEMENT *panel, MG_VALUE *sums)
+                             long row_step, long depth_step, const MG_ELEMENT *start, const MG_ELEMENT *panel,
+                             const long panel_step, MG_VALUE *sums)
 {
     MG_VALUE sum[MG_TILE_SUMS];
     /* One pointer per three rows: the addressing modes of most processors reach the other two from it. */
@@ -241,19 +299,18 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
     MG_UNROLL
     for (int i = 0; i < MG_TILE_SUMS; i++)
         if (i < rows * vectors * chains)
-            sum[i] = i < rows * vectors ? MG_NAME(load)(panel + (i % vectors) * MG_LANES) : MG_NAME(splat)(0);
-    panel += vectors * MG_LANES;
+            sum[i] = i < rows * vectors ? MG_NAME(load)(start + (i % vectors) * MG_LANES) : MG_NAME(splat)(0);
     long d = 0;
     for (; d + chains <= depth; d += chains) {
         MG_UNROLL
         for (int chain = 0; chain < chains; chain++) {
             MG_UNROLL
             for (int v = 0; v < vectors && MG_VECTOR_BYTES == 64; v++)
-                __builtin_prefetch((const char *)(panel + (chain * vectors + v) * MG_LANES) + MG_FETCH_AHEAD);
+                __builtin_prefetch((const char *)(panel + chain * panel_step + v * MG_LANES) + MG_FETCH_AHEAD);
             MG_VALUE loaded[4];
             MG_UNROLL
             for (int v = 0; v < vectors; v++) {
-                loaded[v] = MG_NAME(load)(panel + (chain * vectors + v) * MG_LANES);
+                loaded[v] = MG_NAME(load)(panel + chain * panel_step + v * MG_LANES);
                 MG_LOAD_ONCE(loaded[v]);
             }
             MG_UNROLL
@@ -264,7 +321,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
                     sum[(chain * rows + r) * vectors + v] += x * loaded[v];
             }
         }
-        panel += chains * vectors * MG_LANES;
+        panel += chains * panel_step;
         MG_UNROLL
         for (int i = 0; i < 4; i++)
             base[i] += chains * depth_step;
@@ -277,7 +334,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
                 sum[r * vectors + v] +=
                     base[r / 3][(r % 3) * row_step] * MG_NAME(load)(panel + v * MG_LANES);
         }
-        panel += vectors * MG_LANES;
+        panel += panel_step;
         MG_UNROLL
         for (int i = 0; i < 4; i++)
             base[i] += depth_step;
@@ -297,7 +354,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
         if (rows <= MG_TILE_ROWS(vectors))                                                                             \
             MG_NAME(sum_tile)(rows, vectors, rows * vectors >= 8 || MG_TILE_ROWS(vectors) * vectors < 20 ? 1           \
                               : rows * vectors > 4 ? 2 : rows * vectors > 2 ? 4 : 8,                                   \
-                              depth, a, row_step, depth_step, panel, sums);                                            \
+                              depth, a, row_step, depth_step, start, panel, panel_step, sums);                                            \
         break;
 
 #define MG_TILE_CASES_6(vectors)                                                                                       \
@@ -312,7 +369,9 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
     static void MG_NAME(sum_rows_##vectors)(long rows, long depth, const MG_ELEMENT *a, long row_step,                 \
                                             const MG_ELEMENT *panel, MG_VALUE *sums)                                   \
     {                                                                                                                  \
-        const long depth_step = 1;                                                                                     \
+        const long depth_step = 1, panel_step = vectors * MG_LANES;                                                    \
+        const MG_ELEMENT *start = panel;                                                                               \
+        panel += panel_step;                                                                                           \
         switch (rows) {                                                                                                \
             cases(vectors)                                                                                             \
         }                                                                                                              \
@@ -321,7 +380,9 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
     static void MG_NAME(sum_columns_##vectors)(long rows, long depth, const MG_ELEMENT *a, long depth_step,            \
                                                const MG_ELEMENT *panel, MG_VALUE *sums)                                \
     {                                                                                                                  \
-        const long row_step = 1;                                                                                       \
+        const long row_step = 1, panel_step = vectors * MG_LANES;                                                      \
+        const MG_ELEMENT *start = panel;                                                                               \
+        panel += panel_step;                                                                                           \
         switch (rows) {                                                                                                \
             cases(vectors)                                                                                             \
         }                                                                                                              \
@@ -337,90 +398,14 @@ MG_SUM_COLUMNS(2, MG_TILE_CASES_12)
 #undef MG_SUM_ROWS
 #undef MG_SUM_COLUMNS
 
-/* `count` rows of c, `columns` wide, from the sums of one panel. */
-MG_FN void MG_NAME(store_tile)(const MG_VALUE *sums, long count, const int vectors, long columns, MG_ELEMENT *c,
-                               long c_stride, int accumulate)
+/* A tile whose "panel" is three vectors of each row of a matrix, `panel_step` apart. */
+static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long depth_step, const MG_ELEMENT *panel,
+                                long panel_step, MG_VALUE *sums)
 {
-    for (long r = 0; r < count; r++, c += c_stride)
-        for (int v = 0; v < vectors; v++) {
-            MG_VALUE x = sums[r * vectors + v];
-            const long left = columns - v * MG_LANES;
-            if (accumulate)
-                x += MG_NAME(load_upto)(c + v * MG_LANES, left);
-            MG_NAME(store_upto)(c + v * MG_LANES, x, left);
-        }
-}
-
-/* Copies the rows of some tiles of `a`, all `rows` rows from it on, so that what a tile needs for one element of the depth
- * lies side by side: [tile][depth][MG_TILE_ROWS(2)]. A copied vector may reach into the next place; what belongs there is
- * copied later, hence the order of lanes. */
-static void MG_NAME(copy_tiles)(MG_ELEMENT *to, const MG_ELEMENT *a, long a_stride, int a_transposed, long rows,
-                                long depth)
-{
-    enum { most = MG_TILE_ROWS(2), last = (most - 1) / MG_LANES * MG_LANES };
-    for (long r = 0; r < rows; r += most, to += depth * most)
-        for (long lane = last; lane >= 0; lane -= MG_LANES) {
-            const long count = mg_smaller(rows - r - lane, MG_LANES);
-            if (count <= 0)
-                continue;
-            if (a_transposed)
-                MG_NAME(pack_columns)(to + lane, most, a + r + lane, a_stride, count, depth);
-            else
-                MG_NAME(pack_rows)(to + lane, most, a + (r + lane) * a_stride, a_stride, count, depth);
-        }
-}
-
-/* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most MG_DEPTH_AT_ONCE.
- * `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`. */
-static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
-                                     int a_transposed, const MG_ELEMENT *panels, MG_ELEMENT *c, long c_stride,
-                                     int accumulate)
-{
-    enum { most = MG_TILE_ROWS(2), group = MG_TILES_AT_ONCE * most };
-    const long block = 2 * MG_LANES, panel_size = block * (depth + 1);
-    const long at_once = MG_PANEL_BYTES / (panel_size * (long)sizeof(MG_ELEMENT)) * block;
-    const int crowded = rows > MG_FEW_ROWS && a_stride * (long)sizeof(MG_ELEMENT) % MG_CROWDED == 0;
-    const int scattered = a_transposed && depth >= MG_SCATTERED_DEPTH;
-    MG_ELEMENT copy[MG_DEPTH_AT_ONCE * group + MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
-    MG_VALUE sums[MG_TILE_SUMS];
-    for (long begin = 0; begin < width; begin += at_once) {
-        const long end = mg_smaller(width, begin + at_once);
-        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block && (crowded || scattered);
-        for (long top = 0; top < rows; top += group) {
-            const long bottom = mg_smaller(rows, top + group);
-            const MG_ELEMENT *panel = panels + begin / block * panel_size;
-            if (copied)
-                MG_NAME(copy_tiles)(copy, a + (a_transposed ? top : top * a_stride), a_stride, a_transposed, bottom - top,
-                                    depth);
-            for (long first = begin; first < end; first += block, panel += panel_size) {
-                const long left = width - first;
-                for (long r = top, count; r < bottom; r += count) {
-                    count = mg_smaller(most, bottom - r);
-                    const MG_ELEMENT *tile = copied ? copy + (r - top) * depth : a + (a_transposed ? r : r * a_stride);
-                    MG_ELEMENT *to = c + r * c_stride + first;
-                    for (long i = 0; i < count; i++) { /* on their way while the tile is summed */
-                        __builtin_prefetch(to + i * c_stride, 1);
-                        __builtin_prefetch(to + i * c_stride + MG_LANES, 1);
-                    }
-                    if (left <= MG_LANES) {
-                        if (copied || a_transposed)
-                            MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, sums);
-                        else
-                            MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, sums);
-                        MG_NAME(store_tile)(sums, count, 1, left, to, c_stride, accumulate);
-                        continue;
-                    }
-                    if (copied || a_transposed)
-                        MG_NAME(sum_columns_2)(count, depth, tile, copied ? most : a_stride, panel, sums);
-                    else
-                        MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, sums);
-                    if (left >= block)
-                        MG_NAME(store_tile)(sums, count, 2, block, to, c_stride, accumulate);
-                    else
-                        MG_NAME(store_tile)(sums, count, 2, left, to, c_stride, accumulate);
-                }
-            }
-        }
+    static const MG_ELEMENT start[3 * MG_LANES] = {0};
+    const long row_step = 1;
+    switch (rows) {
+        MG_TILE_CASES_8(3)
     }
 }
 
@@ -466,20 +451,21 @@ MG_FN void MG_NAME(sum_lanes)(const MG_VALUE *four, MG_ELEMENT *to)
 
 /* `rows` rows times four columns (or fewer, the last standing in for the missing). */
 MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_ELEMENT *a, long a_stride,
-                             const MG_ELEMENT *b, const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
+                             const MG_ELEMENT *b, long b_stride, const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride,
+                             int accumulate)
 {
     MG_VALUE sum[16] = {{0}};
     MG_ELEMENT result[4];
     const MG_ELEMENT *b_row[4];
     for (long j = 0; j < 4; j++)
-        b_row[j] = b + mg_smaller(j, columns - 1) * depth;
+        b_row[j] = b + mg_smaller(j, columns - 1) * b_stride;
 #define MG_FEW_STEP(load)                                                                                              \
     {                                                                                                                  \
         MG_VALUE y[4];                                                                                                 \
         MG_UNROLL for (int j = 0; j < 4; j++) y[j] = load(b_row[j] + d);                                               \
         MG_UNROLL for (int r = 0; r < rows; r++)                                                                       \
         {                                                                                                              \
-            MG_VALUE x = load(a + r * a_stride + d);                                                                      \
+            MG_VALUE x = load(a + r * a_stride + d);                                                                   \
             MG_UNROLL for (int j = 0; j < 4; j++) sum[4 * r + j] += x * y[j];                                          \
         }                                                                                                              \
     }
@@ -495,22 +481,23 @@ MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_
     for (int r = 0; r < rows; r++) {
         MG_NAME(sum_lanes)(sum + 4 * r, result);
         for (long j = 0; j < columns; j++)
-            c[r * c_stride + j] = result[j] + (bias ? bias[j] : 0);
+            c[r * c_stride + j] = result[j] + (bias ? bias[j] : 0) + (accumulate ? c[r * c_stride + j] : 0);
     }
 }
 
-/* A few rows times a transposed matrix, c = a b^T + bias, with b read where it lies: for so few, packing would cost
- * more than it saves. Sums run along the rows of b, and across the lanes only at the end. */
+/* c = a b^T + bias, or c + a b^T + bias if `accumulate`, with b read where it lies, its rows `b_stride` apart: for a few
+ * rows, packing would cost more than it saves. Sums run along the rows of b, and across the lanes only at the end. */
 static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
-                                  const MG_ELEMENT *b, const MG_ELEMENT *bias, MG_ELEMENT *c, long c_stride)
+                                  const MG_ELEMENT *b, long b_stride, const MG_ELEMENT *bias, MG_ELEMENT *c,
+                                  long c_stride, int accumulate)
 {
     for (long column = 0; column < width; column += 4) {
         long columns = mg_smaller(4, width - column), r = 0;
-        const MG_ELEMENT *b_four = b + column * depth, *bias_four = bias ? bias + column : NULL;
+        const MG_ELEMENT *b_four = b + column * b_stride, *bias_four = bias ? bias + column : NULL;
         MG_ELEMENT *c_four = c + column;
 #define MG_FEW(count)                                                                                                  \
-    MG_NAME(few_tile)(count, columns, depth, a + r * a_stride, a_stride, b_four, bias_four, c_four + r * c_stride,     \
-                      c_stride)
+    MG_NAME(few_tile)(count, columns, depth, a + r * a_stride, a_stride, b_four, b_stride, bias_four,                  \
+                      c_four + r * c_stride, c_stride, accumulate)
         for (; MG_VECTOR_BYTES == 64 && r + 4 <= rows; r += 4)
             MG_FEW(4);
         for (; r + 2 <= rows; r += 2)
@@ -518,5 +505,123 @@ static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_EL
         if (r < rows)
             MG_FEW(1);
 #undef MG_FEW
+    }
+}
+
+/* `count` rows of c, `columns` wide, from the sums of one panel. */
+MG_FN void MG_NAME(store_tile)(const MG_VALUE *sums, long count, const int vectors, long columns, MG_ELEMENT *c,
+                               long c_stride, int accumulate)
+{
+    for (long r = 0; r < count; r++, c += c_stride)
+        for (int v = 0; v < vectors; v++) {
+            MG_VALUE x = sums[r * vectors + v];
+            const long left = columns - v * MG_LANES;
+            if (accumulate)
+                x += MG_NAME(load_upto)(c + v * MG_LANES, left);
+            MG_NAME(store_upto)(c + v * MG_LANES, x, left);
+        }
+}
+
+/* Copies the rows of some tiles of `a`, all `rows` rows from it on, so that what a tile needs for one element of the depth
+ * lies side by side: [tile][depth][MG_TILE_ROWS(2)]. A copied vector may reach into the next place; what belongs there is
+ * copied later, hence the order of lanes. */
+static void MG_NAME(copy_tiles)(MG_ELEMENT *to, const MG_ELEMENT *a, long a_stride, int a_transposed, long rows,
+                                long depth)
+{
+    enum { most = MG_TILE_ROWS(2), last = (most - 1) / MG_LANES * MG_LANES };
+    for (long r = 0; r < rows; r += most, to += depth * most)
+        for (long lane = last; lane >= 0; lane -= MG_LANES) {
+            const long count = mg_smaller(rows - r - lane, MG_LANES);
+            if (count <= 0)
+                continue;
+            if (a_transposed)
+                MG_NAME(pack_columns)(to + lane, most, a + r + lane, a_stride, count, depth);
+            else
+                MG_NAME(pack_rows)(to + lane, most, a + (r + lane) * a_stride, a_stride, count, depth);
+        }
+}
+
+/* What multiply_panels does, for a last panel that is narrow. If the rows of `a` are contiguous, sums run along them; if its
+ * columns are, a vector holds those of many rows, and the panel is packed like any other. */
+static void MG_NAME(multiply_narrow)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
+                                     int a_transposed, const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride,
+                                     int accumulate)
+{
+    enum { most = MG_TILE_ROWS(1), across = 3 * MG_LANES };
+    MG_VALUE sums[MG_TILE_SUMS];
+    if (!a_transposed) {
+        MG_NAME(multiply_few)(rows, width, depth, a, a_stride, panel + MG_LANES, MG_NARROW_STEP(depth), panel, c,
+                              c_stride, accumulate);
+        return;
+    }
+    for (; rows >= across; rows -= across, a += across) {
+        MG_NAME(sum_across)(width, depth, panel + MG_LANES, MG_LANES, a, a_stride, sums);
+        for (long i = 0; i < across; i++, c += c_stride)
+            for (long j = 0; j < width; j++)
+                c[j] = ((const MG_ELEMENT *)sums)[j * across + i] + panel[j] + (accumulate ? c[j] : 0);
+    }
+    for (long count; rows > 0; rows -= count, a += count, c += count * c_stride) {
+        count = mg_smaller(rows, most);
+        MG_NAME(sum_columns_1)(count, depth, a, a_stride, panel, sums);
+        MG_NAME(store_tile)(sums, count, 1, width, c, c_stride, accumulate);
+    }
+}
+
+/* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most MG_DEPTH_AT_ONCE.
+ * `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`. */
+static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
+                                     int a_transposed, const MG_ELEMENT *panels, MG_ELEMENT *c, long c_stride,
+                                     int accumulate)
+{
+    enum { most = MG_TILE_ROWS(2), group = MG_TILES_AT_ONCE * most };
+    const long block = 2 * MG_LANES, panel_size = block * (depth + 1), narrow = width % block;
+    const long at_once = MG_PANEL_BYTES / (panel_size * (long)sizeof(MG_ELEMENT)) * block;
+    const int crowded = rows > MG_FEW_ROWS && a_stride * (long)sizeof(MG_ELEMENT) % MG_CROWDED == 0;
+    const int scattered = a_transposed && depth >= MG_SCATTERED_DEPTH;
+    MG_ELEMENT copy[MG_DEPTH_AT_ONCE * group + MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
+    MG_VALUE sums[MG_TILE_SUMS];
+    if (narrow && MG_NARROW(narrow, depth)) {
+        width -= narrow;
+        MG_NAME(multiply_narrow)(rows, narrow, depth, a, a_stride, a_transposed, panels + width / block * panel_size,
+                                 c + width, c_stride, accumulate);
+    }
+    for (long begin = 0; begin < width; begin += at_once) {
+        const long end = mg_smaller(width, begin + at_once);
+        const int copied = end - begin > (MG_PANELS_PER_COPY - 1) * block && (crowded || scattered);
+        for (long top = 0; top < rows; top += group) {
+            const long bottom = mg_smaller(rows, top + group);
+            const MG_ELEMENT *panel = panels + begin / block * panel_size;
+            if (copied)
+                MG_NAME(copy_tiles)(copy, a + (a_transposed ? top : top * a_stride), a_stride, a_transposed, bottom - top,
+                                    depth);
+            for (long first = begin; first < end; first += block, panel += panel_size) {
+                const long left = width - first;
+                for (long r = top, count; r < bottom; r += count) {
+                    count = mg_smaller(most, bottom - r);
+                    const MG_ELEMENT *tile = copied ? copy + (r - top) * depth : a + (a_transposed ? r : r * a_stride);
+                    MG_ELEMENT *to = c + r * c_stride + first;
+                    for (long i = 0; i < count; i++) { /* on their way while the tile is summed */
+                        __builtin_prefetch(to + i * c_stride, 1);
+                        __builtin_prefetch(to + i * c_stride + MG_LANES, 1);
+                    }
+                    if (left <= MG_LANES) {
+                        if (copied || a_transposed)
+                            MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, sums);
+                        else
+                            MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, sums);
+                        MG_NAME(store_tile)(sums, count, 1, left, to, c_stride, accumulate);
+                        continue;
+                    }
+                    if (copied || a_transposed)
+                        MG_NAME(sum_columns_2)(count, depth, tile, copied ? most : a_stride, panel, sums);
+                    else
+                        MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, sums);
+                    if (left >= block)
+                        MG_NAME(store_tile)(sums, count, 2, block, to, c_stride, accumulate);
+                    else
+                        MG_NAME(store_tile)(sums, count, 2, left, to, c_stride, accumulate);
+                }
+            }
+        }
     }
 }

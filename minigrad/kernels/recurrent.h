@@ -16,6 +16,7 @@ enum { MG_RNN_TANH, MG_RNN_RELU, MG_LSTM, MG_GRU };
 typedef struct {
     int kind, reverse;
     int initial;            /* backward: whether the gradients of h0 and c0 are wanted */
+    int at_rest;            /* h0 is zeros, so that nothing need be multiplied by it */
     int threads;            /* how many may share the work */
     long steps, batch, hidden, rows;
     long done, until, base;
@@ -124,6 +125,8 @@ typedef struct {
     void (*turn_to_recurrent_side)(const mg_sequence *);
     /* For the rows of these steps, one after the other, the state that the row's sequence had before. */
     void (*gather_previous)(const mg_sequence *, void *to);
+    /* Whether every element is; the rows of `a` are `stride` apart. */
+    int (*finite)(long rows, long width, const void *a, long stride);
     /* product_plan says how much scratch product needs, if as many threads may share it. */
     size_t (*product_plan)(mg_product *, int threads);
     void (*product)(mg_product *, void *scratch);

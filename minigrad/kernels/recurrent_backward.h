@@ -112,8 +112,11 @@ static void MG_NAME(pack_backward)(void *context, int part)
     part %= shared->parts;
     for (long i = mg_cut(slices, part, shared->parts); i < mg_cut(slices, part + 1, shared->parts); i++) {
         const long start = i * MG_DEPTH_AT_ONCE, depth = mg_smaller(MG_DEPTH_AT_ONCE, wide - start);
-        MG_NAME(pack)(panels + i * slice, (const MG_ELEMENT *)s->w_hh + start * s->hidden, s->hidden, NULL, depth, 0, 0,
-                      NULL, s->hidden, depth, 2, 0, 0, s->hidden);
+        const MG_NAME(operand) operand = {
+            .matrix = (const MG_ELEMENT *)s->w_hh + start * s->hidden, .stride = s->hidden, .width = s->hidden,
+            .depth = depth, .split = depth, .vectors = 2, .narrow = 1,
+        };
+        MG_NAME(pack)(panels + i * slice, &operand, 0, s->hidden);
     }
 }
 
@@ -152,6 +155,18 @@ static void MG_NAME(turn_to_recurrent_side)(const mg_sequence *s)
             MG_NAME(store_upto)(n + unit, MG_NAME(load_upto)(n + unit, left) * MG_NAME(load_upto)(r + unit, left), left);
         }
     }
+}
+
+static int MG_NAME(finite)(long rows, long width, const void *a, long stride)
+{
+    MG_VALUE zero = {0}, sum = zero;
+    MG_ELEMENT total = 0;
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < width; i += MG_LANES)
+            sum += MG_NAME(load_upto)((const MG_ELEMENT *)a + row * stride + i, width - i) * zero;
+    for (long lane = 0; lane < MG_LANES; lane++)
+        total += sum[lane];
+    return total == 0;
 }
 
 static void MG_NAME(gather_previous)(const mg_sequence *s, void *to)

@@ -72,17 +72,17 @@ MG_FN void MG_NAME(cells_forward)(const mg_sequence *s, const MG_NAME(tile) *til
 }
 
 /* The cells of `count` rows from `row` on; `h`, its rows `h_stride` apart, and `c` are the states before, `c_out` may be
- * `c` itself. W_hh is used from `panels`, or, if there are so few rows that it was not packed, from where it lies;
+ * `c` itself. If `at_rest`, h is zeros, whose product with W_hh the panels start from anyway. W_hh is used from `panels`, or, if there are so few rows that it was not packed, from where it lies;
  * `panels` is then scratch. */
 static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long row, long count, const MG_ELEMENT *h,
-                                  long h_stride, const MG_ELEMENT *c, MG_ELEMENT *c_out)
+                                  long h_stride, const MG_ELEMENT *c, MG_ELEMENT *c_out, int at_rest)
 {
-    const long hidden = s->hidden, wide = mg_wide(s);
+    const long hidden = s->hidden, wide = mg_wide(s), depth = at_rest ? 0 : hidden;
     const int gates = MG_NAME(vectors)(s), gated = gates > 2, packed = s->rows > MG_FEW_ROWS;
     const long block = gated ? MG_LANES : 2 * MG_LANES;
     MG_VALUE sums[MG_TILE_SUMS];
     if (!packed)
-        MG_NAME(multiply_few)(count, wide, hidden, h, h_stride, s->w_hh, s->b_hh, panels, wide);
+        MG_NAME(multiply_few)(count, wide, hidden, h, h_stride, s->w_hh, hidden, s->b_hh, panels, wide, 0);
     for (long unit = 0; unit < hidden; unit += block) {
         const long left = hidden - unit;
         const int vectors = gated ? MG_NAME(gated_vectors)(left, gates) : left <= MG_LANES ? 1 : 2;
@@ -97,13 +97,13 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
                 tile.row_step = wide;
                 tile.gate_step = gated ? hidden : MG_LANES;
             } else if (vectors == 4) {
-                MG_NAME(sum_rows_4)(tile.count, hidden, h_tile, h_stride, panels, sums);
+                MG_NAME(sum_rows_4)(tile.count, depth, h_tile, h_stride, panels, sums);
             } else if (vectors == 3) {
-                MG_NAME(sum_rows_3)(tile.count, hidden, h_tile, h_stride, panels, sums);
+                MG_NAME(sum_rows_3)(tile.count, depth, h_tile, h_stride, panels, sums);
             } else if (vectors == 2) {
-                MG_NAME(sum_rows_2)(tile.count, hidden, h_tile, h_stride, panels, sums);
+                MG_NAME(sum_rows_2)(tile.count, depth, h_tile, h_stride, panels, sums);
             } else {
-                MG_NAME(sum_rows_1)(tile.count, hidden, h_tile, h_stride, panels, sums);
+                MG_NAME(sum_rows_1)(tile.count, depth, h_tile, h_stride, panels, sums);
             }
             MG_NAME(cells_forward)(s, &tile, row + first, unit, h_tile, h_stride, c ? c + first * hidden : NULL,
                                    c ? c_out + first * hidden : NULL);
@@ -137,11 +137,11 @@ static void MG_NAME(sequences_forward)(const mg_sequence *s, MG_ELEMENT *panels,
         if (carried > begin)
             MG_NAME(step_forward)(s, panels, row + begin, carried - begin, h + (before + begin) * apart, apart,
                                   c ? c + (before + begin) * hidden : cn ? cn + begin * hidden : NULL,
-                                  c_out ? c_out + begin * hidden : NULL);
+                                  c_out ? c_out + begin * hidden : NULL, 0);
         if (count > started)
             MG_NAME(step_forward)(s, panels, row + started, count - started, h0 + started * hidden, hidden,
                                   c ? c0 + started * hidden : cn ? cn + started * hidden : NULL,
-                                  c_out ? c_out + started * hidden : NULL);
+                                  c_out ? c_out + started * hidden : NULL, s->at_rest);
         long last = s->reverse ? (i == s->steps - 1 ? 0 : count) : i == s->steps - 1 ? 0 : (long)s->batch_sizes[t + 1];
         last = last > begin ? last : begin;
         if (count > last) {
@@ -178,8 +178,11 @@ static void MG_NAME(pack_forward)(void *context, int part)
     const int vectors = MG_NAME(vectors)(s), gated = vectors > 2;
     const long block = gated ? MG_LANES : vectors * MG_LANES, blocks = (s->hidden + block - 1) / block;
     part %= shared->parts;
-    MG_NAME(pack)(panels, s->w_hh, s->hidden, NULL, s->hidden, 0, 1, s->b_hh, s->hidden, s->hidden, vectors, gated,
-                  mg_cut(blocks, part, shared->parts) * block,
+    const MG_NAME(operand) operand = {
+        .matrix = s->w_hh, .stride = s->hidden, .transposed = 1, .bias = s->b_hh, .width = s->hidden, .depth = s->hidden,
+        .split = s->hidden, .vectors = vectors, .gated = gated, .at_rest = s->at_rest,
+    };
+    MG_NAME(pack)(panels, &operand, mg_cut(blocks, part, shared->parts) * block,
                   mg_smaller(s->hidden, mg_cut(blocks, part + 1, shared->parts) * block));
 }
 

@@ -13,16 +13,21 @@ static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, l
     const MG_ELEMENT *bias = p->bias ? (const MG_ELEMENT *)p->bias + first : NULL;
     MG_ELEMENT *c = (MG_ELEMENT *)p->c + top * p->c_step + first;
     if (p->few) {
-        MG_NAME(multiply_few)(bottom - top, end - first, p->depth, a, a_stride, b, bias, c, p->c_step);
+        MG_NAME(multiply_few)(bottom - top, end - first, p->depth, a, a_stride, b, p->b_step, bias, c, p->c_step,
+                              p->accumulate);
         return;
     }
     long start = 0;
     do {
         const long depth = mg_smaller(p->depth - start, MG_DEPTH_AT_ONCE);
         const long split = start < p->split ? p->split - start : 0;
-        MG_NAME(pack)(panels, b + start * (p->b_transposed ? 1 : p->b_step), p->b_step,
-                      split < depth ? rest + (start + split - p->split) * p->rest_step : NULL, split, p->rest_step,
-                      p->b_transposed, start ? NULL : bias, end - first, depth, 2, 0, 0, end - first);
+        const MG_NAME(operand) operand = {
+            .matrix = b + start * (p->b_transposed ? 1 : p->b_step), .stride = p->b_step, .transposed = p->b_transposed,
+            .rest = split < depth ? rest + (start + split - p->split) * p->rest_step : NULL, .rest_stride = p->rest_step,
+            .bias = start ? NULL : bias, .width = end - first, .depth = depth, .split = split, .vectors = 2,
+            .narrow = !p->a_transposed,
+        };
+        MG_NAME(pack)(panels, &operand, 0, end - first);
         MG_NAME(multiply_panels)(bottom - top, end - first, depth, a + start * (p->a_transposed ? a_stride : 1),
                                  a_stride, p->a_transposed, panels, c, p->c_step,
                                  start > 0 || p->accumulate);

@@ -26,7 +26,7 @@ def close(found, wanted, dtype):
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("lead", [(1,), (7,), (2, 3), (4, 1, 5)])
-@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 17), (33, 4), (100, 65)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 17), (33, 4), (100, 65), (300, 36)])
 def test_linear_and_its_derivatives(rng, dtype, lead, inputs, outputs):
     x = rng.normal(size=(*lead, inputs)).astype(dtype)
     w, b = rng.normal(size=(outputs, inputs)).astype(dtype), rng.normal(size=outputs).astype(dtype)
@@ -40,7 +40,11 @@ def test_linear_and_its_derivatives(rng, dtype, lead, inputs, outputs):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize(("rows", "depth", "width"), [(1, 1, 1), (5, 100, 200), (33, 7, 1), (64, 65, 66)])
+@pytest.mark.parametrize(
+    ("rows", "depth", "width"),
+    # The last three leave a few columns to a panel of their own, which is then summed along its depth or across rows.
+    [(1, 1, 1), (5, 100, 200), (33, 7, 1), (64, 65, 66), (100, 64, 1), (149, 300, 36), (50, 520, 103)],
+)
 def test_matmul_takes_transposes(rng, dtype, rows, depth, width):
     a, b = rng.normal(size=(rows, depth)).astype(dtype), rng.normal(size=(depth, width)).astype(dtype)
     wanted = a.astype(np.float64) @ b.astype(np.float64)

@@ -304,6 +304,54 @@ def test_nan_and_inf_reach_only_their_own_sequence(kind, bad, rows, instruction_
     assert np.isfinite(d_x.reshape(3, rows, 3)[:, 0]).all()
 
 
+@pytest.mark.parametrize("kind", kernels.KINDS)
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf])
+@pytest.mark.parametrize("sizes", [[9, 9, 9], [9, 5, 2], [9]], ids=str)
+@pytest.mark.parametrize("hidden", [17, 20, 36])
+def test_no_initial_state_is_zeros(kind, bad, sizes, hidden, instruction_set):
+    """Nothing is multiplied by such a state, but zero times infinity is still no number."""
+    rng = np.random.default_rng(13)
+    x, h0, c0, *weights = make(rng, kind, sizes, hidden)
+    if bad is not None:
+        weights[1][hidden - 1, 2] = bad
+    directions = (*weights, *(w[::-1].copy() for w in weights))
+    zeros = [None if state is None else np.zeros((2, *state.shape)) for state in (h0, c0)]
+    d_output = rng.normal(size=(sum(sizes), 2 * hidden))
+    found = []
+    for states in ((None, None), zeros):
+        *results, saved = kernels.stack_forward(kind, x, *states, directions, np.array(sizes), 2)
+        found.append((results, kernels.stack_backward(saved, d_output, None, None, (True, False, False) + (True,) * 8)))
+        assert all(
+            a is None or np.array_equal(a, b, equal_nan=True)
+            for a, b in zip(kernels.stack_forward(kind, x, *states, directions, np.array(sizes), 2, False), results)
+        )
+    (nothing, d_nothing), (given, d_given) = found
+    assert np.isnan(nothing[0]).any() == (bad is not None)
+    for a, b in zip(nothing, given):
+        assert (a is None and b is None) or np.array_equal(a, b, equal_nan=True)
+    for a, b in zip(d_nothing, d_given):
+        assert (a is None and b is None) or np.allclose(a, b, rtol=1e-11, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", kernels.KINDS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_an_infinite_gradient_times_no_state_is_not_a_number(kind, reverse):
+    rng = np.random.default_rng(14)
+    x, h0, c0, *weights = make(rng, kind, [4] * 3, 6)
+    first = 2 if reverse else 0  # the step that has no state before it
+    directions = (*weights, *weights)
+    d_output = np.ones((3, 4, 12))
+    d_output[first, 1, 6 * reverse + 2] = np.inf
+    zeros = [None if state is None else np.zeros((2, *state.shape)) for state in (h0, c0)]
+    found = []
+    for states in ((None, None), zeros):
+        *_, saved = kernels.stack_forward(kind, x.reshape(3, 4, -1), *states, directions, None, 2)
+        needs = (False,) * 3 + (True,) * 8
+        found.append(kernels.stack_backward(saved, d_output, None, None, needs)[4 + 4 * reverse])
+    assert np.isnan(found[1]).any()
+    assert np.array_equal(np.isnan(found[0]), np.isnan(found[1]))
+
+
 def test_relu_has_derivative_zero_at_zero(instruction_set):
     zeros = np.zeros((3, 4), np.float32)
     h, _, _, saved = kernels.layer_forward(
