@@ -38,6 +38,9 @@
  * is one instruction too many. */
 #define MG_FETCH_AHEAD 1024
 
+/* Rows are fetched so far ahead of being packed. */
+#define MG_ROWS_AHEAD 16
+
 /* So many tiles meet a panel before the next one comes. */
 #define MG_TILES_AT_ONCE 4
 
@@ -170,8 +173,10 @@ static void MG_NAME(pack_columns)(MG_ELEMENT *to, long to_step, const MG_ELEMENT
 {
     MG_VALUE zero = {0};
     if (count >= MG_LANES)
-        for (long d = 0; d < depth; d++)
+        for (long d = 0; d < depth; d++) {
+            __builtin_prefetch(from + (d + MG_ROWS_AHEAD) * stride);
             MG_NAME(store)(to + d * to_step, MG_NAME(load)(from + d * stride));
+        }
     else
         for (long d = 0; d < depth; d++)
             MG_NAME(store)(to + d * to_step, count > 0 ? MG_NAME(load_part)(from + d * stride, count) : zero);

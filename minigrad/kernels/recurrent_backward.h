@@ -13,6 +13,14 @@ MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEME
     MG_ELEMENT *d_b = (MG_ELEMENT *)s->d_b + (row - s->base) * s->stride;
     for (long unit = 0; unit < hidden; unit += MG_LANES) {
         const long left = hidden - unit;
+        /* What the next row of this step will need was written in the forward pass, long ago. */
+        if (gates) {
+            for (int gate = 0; gate < (kind == MG_LSTM ? 4 : 3); gate++)
+                __builtin_prefetch(gates + s->stride + gate * hidden + unit);
+            __builtin_prefetch(c ? c + hidden + unit : (const MG_ELEMENT *)s->b_n + (row + 1) * hidden + unit);
+        }
+        if (d_h)
+            __builtin_prefetch(d_h + s->apart + unit);
 #define MG_LOAD(from) MG_NAME(load_upto)((from) + unit, left)
 #define MG_STORE(to, x) MG_NAME(store_upto)((to) + unit, x, left)
         MG_VALUE g_h = MG_LOAD(dh);
