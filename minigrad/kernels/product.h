@@ -291,12 +291,13 @@ static void MG_NAME(pack)(MG_ELEMENT *to, const MG_NAME(operand) *o, long first,
     }
 }
 
-/* sums[r * vectors + v] = start[v] + sum over d of a[r * row_step + d * depth_step] * panel[d * panel_step][v].
+/* c[r][v] = start[v] + sum over d of a[r * row_step + d * depth_step] * panel[d * panel_step][v], added to what is there if
+ * `accumulate`; rows of c are `c_stride` elements apart.
  * Always inlined with constant counts, so that every sum lives in a register. Few sums would leave the multipliers
  * waiting for each other's result; then several partial sums (`chains`) over interleaved d are added at the end. */
 MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains, long depth, const MG_ELEMENT *a,
                              long row_step, long depth_step, const MG_ELEMENT *start, const MG_ELEMENT *panel,
-                             const long panel_step, MG_VALUE *sums)
+                             const long panel_step, MG_ELEMENT *c, long c_stride, int accumulate)
 {
     MG_VALUE sum[MG_TILE_SUMS];
     /* One pointer per three rows: the addressing modes of most processors reach the other two from it. */
@@ -349,7 +350,18 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
         MG_UNROLL
         for (int chain = 1; chain < chains; chain++)
             sum[i] += sum[chain * rows * vectors + i];
-        sums[i] = sum[i];
+    }
+    MG_UNROLL
+    for (int r = 0; r < rows && accumulate; r++) {
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++)
+            sum[r * vectors + v] += MG_NAME(load)(c + r * c_stride + v * MG_LANES);
+    }
+    MG_UNROLL
+    for (int r = 0; r < rows; r++, c += c_stride) {
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++)
+            MG_NAME(store)(c + v * MG_LANES, sum[r * vectors + v]);
     }
 }
 
@@ -359,7 +371,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
         if (rows <= MG_TILE_ROWS(vectors))                                                                             \
             MG_NAME(sum_tile)(rows, vectors, rows * vectors >= 8 || MG_TILE_ROWS(vectors) * vectors < 20 ? 1           \
                               : rows * vectors > 4 ? 2 : rows * vectors > 2 ? 4 : 8,                                   \
-                              depth, a, row_step, depth_step, start, panel, panel_step, sums);                                            \
+                              depth, a, row_step, depth_step, start, panel, panel_step, c, c_stride, accumulate);                        \
         break;
 
 #define MG_TILE_CASES_6(vectors)                                                                                       \
@@ -372,7 +384,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
 /* A tile of `rows` rows, whose rows (sum_rows) or whose columns (sum_columns) are contiguous. */
 #define MG_SUM_ROWS(vectors, cases)                                                                                    \
     static void MG_NAME(sum_rows_##vectors)(long rows, long depth, const MG_ELEMENT *a, long row_step,                 \
-                                            const MG_ELEMENT *panel, MG_VALUE *sums)                                   \
+                                            const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride, int accumulate)     \
     {                                                                                                                  \
         const long depth_step = 1, panel_step = vectors * MG_LANES;                                                    \
         const MG_ELEMENT *start = panel;                                                                               \
@@ -383,7 +395,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
     }
 #define MG_SUM_COLUMNS(vectors, cases)                                                                                 \
     static void MG_NAME(sum_columns_##vectors)(long rows, long depth, const MG_ELEMENT *a, long depth_step,            \
-                                               const MG_ELEMENT *panel, MG_VALUE *sums)                                \
+                                               const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride, int accumulate)  \
     {                                                                                                                  \
         const long row_step = 1, panel_step = vectors * MG_LANES;                                                      \
         const MG_ELEMENT *start = panel;                                                                               \
@@ -405,10 +417,11 @@ MG_SUM_COLUMNS(2, MG_TILE_CASES_12)
 
 /* A tile whose "panel" is three vectors of each row of a matrix, `panel_step` apart. */
 static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long depth_step, const MG_ELEMENT *panel,
-                                long panel_step, MG_VALUE *sums)
+                                long panel_step, MG_ELEMENT *c)
 {
     static const MG_ELEMENT start[3 * MG_LANES] = {0};
-    const long row_step = 1;
+    const long row_step = 1, c_stride = 3 * MG_LANES;
+    const int accumulate = 0;
     switch (rows) {
         MG_TILE_CASES_8(3)
     }
@@ -513,13 +526,13 @@ static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_EL
     }
 }
 
-/* `count` rows of c, `columns` wide, from the sums of one panel. */
-MG_FN void MG_NAME(store_tile)(const MG_VALUE *sums, long count, const int vectors, long columns, MG_ELEMENT *c,
+/* A tile of `vectors` vectors of which `columns` elements belong to c: what the tile stores goes through a buffer. */
+MG_FN void MG_NAME(store_tile)(const MG_ELEMENT *sums, long count, const int vectors, long columns, MG_ELEMENT *c,
                                long c_stride, int accumulate)
 {
     for (long r = 0; r < count; r++, c += c_stride)
-        for (int v = 0; v < vectors; v++) {
-            MG_VALUE x = sums[r * vectors + v];
+        for (int v = 0; v < vectors; v++, sums += MG_LANES) {
+            MG_VALUE x = MG_NAME(load)(sums);
             const long left = columns - v * MG_LANES;
             if (accumulate)
                 x += MG_NAME(load_upto)(c + v * MG_LANES, left);
@@ -553,7 +566,7 @@ static void MG_NAME(multiply_narrow)(long rows, long width, long depth, const MG
                                      int accumulate)
 {
     enum { most = MG_TILE_ROWS(1), across = 3 * MG_LANES };
-    MG_VALUE sums[MG_TILE_SUMS];
+    MG_ELEMENT sums[MG_TILE_SUMS * MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
     if (!a_transposed) {
         MG_NAME(multiply_few)(rows, width, depth, a, a_stride, panel + MG_LANES, MG_NARROW_STEP(depth), panel, c,
                               c_stride, accumulate);
@@ -563,11 +576,11 @@ static void MG_NAME(multiply_narrow)(long rows, long width, long depth, const MG
         MG_NAME(sum_across)(width, depth, panel + MG_LANES, MG_LANES, a, a_stride, sums);
         for (long i = 0; i < across; i++, c += c_stride)
             for (long j = 0; j < width; j++)
-                c[j] = ((const MG_ELEMENT *)sums)[j * across + i] + panel[j] + (accumulate ? c[j] : 0);
+                c[j] = sums[j * across + i] + panel[j] + (accumulate ? c[j] : 0);
     }
     for (long count; rows > 0; rows -= count, a += count, c += count * c_stride) {
         count = mg_smaller(rows, most);
-        MG_NAME(sum_columns_1)(count, depth, a, a_stride, panel, sums);
+        MG_NAME(sum_columns_1)(count, depth, a, a_stride, panel, sums, MG_LANES, 0);
         MG_NAME(store_tile)(sums, count, 1, width, c, c_stride, accumulate);
     }
 }
@@ -584,7 +597,7 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
     const int crowded = rows > MG_FEW_ROWS && a_stride * (long)sizeof(MG_ELEMENT) % MG_CROWDED == 0;
     const int scattered = a_transposed && depth >= MG_SCATTERED_DEPTH;
     MG_ELEMENT copy[MG_DEPTH_AT_ONCE * group + MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
-    MG_VALUE sums[MG_TILE_SUMS];
+    MG_ELEMENT part[MG_TILE_SUMS * MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
     if (narrow && MG_NARROW(narrow, depth)) {
         width -= narrow;
         MG_NAME(multiply_narrow)(rows, narrow, depth, a, a_stride, a_transposed, panels + width / block * panel_size,
@@ -609,22 +622,22 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
                         __builtin_prefetch(to + i * c_stride, 1);
                         __builtin_prefetch(to + i * c_stride + MG_LANES, 1);
                     }
-                    if (left <= MG_LANES) {
-                        if (copied || a_transposed)
-                            MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, sums);
-                        else
-                            MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, sums);
-                        MG_NAME(store_tile)(sums, count, 1, left, to, c_stride, accumulate);
-                        continue;
-                    }
-                    if (copied || a_transposed)
-                        MG_NAME(sum_columns_2)(count, depth, tile, copied ? most : a_stride, panel, sums);
+                    /* A tile with less than all of its columns goes through `part`. */
+                    const int vectors = left <= MG_LANES ? 1 : 2, whole = left >= vectors * MG_LANES;
+                    MG_ELEMENT *out = whole ? to : part;
+                    const long out_stride = whole ? c_stride : vectors * MG_LANES;
+                    if (vectors == 1 && (copied || a_transposed))
+                        MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, out, out_stride,
+                                               whole && accumulate);
+                    else if (vectors == 1)
+                        MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, out, out_stride, whole && accumulate);
+                    else if (copied || a_transposed)
+                        MG_NAME(sum_columns_2)(count, depth, tile, copied ? most : a_stride, panel, out, out_stride,
+                                               whole && accumulate);
                     else
-                        MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, sums);
-                    if (left >= block)
-                        MG_NAME(store_tile)(sums, count, 2, block, to, c_stride, accumulate);
-                    else
-                        MG_NAME(store_tile)(sums, count, 2, left, to, c_stride, accumulate);
+                        MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, out, out_stride, whole && accumulate);
+                    if (!whole)
+                        MG_NAME(store_tile)(part, count, vectors, left, to, c_stride, accumulate);
                 }
             }
         }

@@ -80,7 +80,7 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
     const long hidden = s->hidden, wide = mg_wide(s), depth = at_rest ? 0 : hidden;
     const int gates = MG_NAME(vectors)(s), gated = gates > 2, packed = s->rows > MG_FEW_ROWS;
     const long block = gated ? MG_LANES : 2 * MG_LANES;
-    MG_VALUE sums[MG_TILE_SUMS];
+    MG_ELEMENT sums[MG_TILE_SUMS * MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
     if (!packed)
         MG_NAME(multiply_few)(count, wide, hidden, h, h_stride, s->w_hh, hidden, s->b_hh, panels, wide, 0);
     for (long unit = 0; unit < hidden; unit += block) {
@@ -90,20 +90,20 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
         for (long i = 0, first = 0, next; i < tiles; i++, first = next) {
             next = mg_cut(count, (int)i + 1, (int)tiles);
             const MG_ELEMENT *h_tile = h + first * h_stride;
-            MG_NAME(tile) tile = {(const MG_ELEMENT *)sums, vectors * MG_LANES, vectors < gates && gated ? left : MG_LANES,
+            MG_NAME(tile) tile = {sums, vectors * MG_LANES, vectors < gates && gated ? left : MG_LANES,
                                   next - first};
             if (!packed) {
                 tile.sums = panels + first * wide + unit;
                 tile.row_step = wide;
                 tile.gate_step = gated ? hidden : MG_LANES;
             } else if (vectors == 4) {
-                MG_NAME(sum_rows_4)(tile.count, depth, h_tile, h_stride, panels, sums);
+                MG_NAME(sum_rows_4)(tile.count, depth, h_tile, h_stride, panels, sums, 4 * MG_LANES, 0);
             } else if (vectors == 3) {
-                MG_NAME(sum_rows_3)(tile.count, depth, h_tile, h_stride, panels, sums);
+                MG_NAME(sum_rows_3)(tile.count, depth, h_tile, h_stride, panels, sums, 3 * MG_LANES, 0);
             } else if (vectors == 2) {
-                MG_NAME(sum_rows_2)(tile.count, depth, h_tile, h_stride, panels, sums);
+                MG_NAME(sum_rows_2)(tile.count, depth, h_tile, h_stride, panels, sums, 2 * MG_LANES, 0);
             } else {
-                MG_NAME(sum_rows_1)(tile.count, depth, h_tile, h_stride, panels, sums);
+                MG_NAME(sum_rows_1)(tile.count, depth, h_tile, h_stride, panels, sums, MG_LANES, 0);
             }
             MG_NAME(cells_forward)(s, &tile, row + first, unit, h_tile, h_stride, c ? c + first * hidden : NULL,
                                    c ? c_out + first * hidden : NULL);
