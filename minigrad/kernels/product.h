@@ -29,6 +29,12 @@
 /* Up to this many rows a product with a transposed matrix is better off without packing. */
 #define MG_FEW_ROWS 8
 
+/* For so few rows in all, a matrix that is not transposed is read where it lies, but for the columns left over; unless a
+ * step has one or two, which cannot keep up with the reading, or its rows share few sets of the second-level cache. */
+#define MG_ROWS_IN_PLACE 48
+#define MG_IN_PLACE(rows, step, b_stride)                                                                              \
+    ((rows) <= MG_ROWS_IN_PLACE && (step) > 2 && (b_stride) * (long)sizeof(MG_ELEMENT) % 2048 != 0)
+
 /* A product is cut along its depth, so that a tile's rows stay in the first-level cache, and along its width, so that the
  * panels they meet stay in the second-level one. */
 #define MG_DEPTH_AT_ONCE 256
@@ -312,7 +318,8 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
         for (int chain = 0; chain < chains; chain++) {
             MG_UNROLL
             for (int v = 0; v < vectors && MG_VECTOR_BYTES == 64; v++)
-                __builtin_prefetch((const char *)(panel + chain * panel_step + v * MG_LANES) + MG_FETCH_AHEAD);
+                __builtin_prefetch(panel + (chain + MG_FETCH_AHEAD / (vectors * MG_VECTOR_BYTES)) * panel_step +
+                                   v * MG_LANES);
             MG_VALUE loaded[4];
             MG_UNROLL
             for (int v = 0; v < vectors; v++) {
@@ -415,7 +422,18 @@ MG_SUM_COLUMNS(2, MG_TILE_CASES_12)
 #undef MG_SUM_ROWS
 #undef MG_SUM_COLUMNS
 
-/* A tile whose "panel" is three vectors of each row of a matrix, `panel_step` apart. */
+/* A tile whose "panel" is two vectors of each row of a matrix, `panel_step` apart. */
+static void MG_NAME(sum_in_place)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
+                                  long panel_step, MG_ELEMENT *c, long c_stride, int accumulate)
+{
+    static const MG_ELEMENT start[2 * MG_LANES] = {0};
+    const long depth_step = 1;
+    switch (rows) {
+        MG_TILE_CASES_12(2)
+    }
+}
+
+/* The same with three vectors, and columns of `a`. */
 static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long depth_step, const MG_ELEMENT *panel,
                                 long panel_step, MG_ELEMENT *c)
 {
@@ -586,15 +604,17 @@ static void MG_NAME(multiply_narrow)(long rows, long width, long depth, const MG
 }
 
 /* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most MG_DEPTH_AT_ONCE.
- * `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`. */
+ * `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`. Unless `b` is NULL, only
+ * the last panel is packed, if it is not whole, and the others are read from b, whose rows are b_stride apart; then `a`
+ * is not transposed. */
 static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
-                                     int a_transposed, const MG_ELEMENT *panels, MG_ELEMENT *c, long c_stride,
-                                     int accumulate)
+                                     int a_transposed, const MG_ELEMENT *panels, const MG_ELEMENT *b, long b_stride,
+                                     MG_ELEMENT *c, long c_stride, int accumulate)
 {
     enum { most = MG_TILE_ROWS(2), group = MG_TILES_AT_ONCE * most };
     const long block = 2 * MG_LANES, panel_size = block * (depth + 1), narrow = width % block;
     const long at_once = MG_PANEL_BYTES / (panel_size * (long)sizeof(MG_ELEMENT)) * block;
-    const int crowded = rows > MG_FEW_ROWS && a_stride * (long)sizeof(MG_ELEMENT) % MG_CROWDED == 0;
+    const int crowded = !b && rows > MG_FEW_ROWS && a_stride * (long)sizeof(MG_ELEMENT) % MG_CROWDED == 0;
     const int scattered = a_transposed && depth >= MG_SCATTERED_DEPTH;
     MG_ELEMENT copy[MG_DEPTH_AT_ONCE * group + MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
     MG_ELEMENT part[MG_TILE_SUMS * MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
@@ -626,7 +646,9 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
                     const int vectors = left <= MG_LANES ? 1 : 2, whole = left >= vectors * MG_LANES;
                     MG_ELEMENT *out = whole ? to : part;
                     const long out_stride = whole ? c_stride : vectors * MG_LANES;
-                    if (vectors == 1 && (copied || a_transposed))
+                    if (b && left >= block)
+                        MG_NAME(sum_in_place)(count, depth, tile, a_stride, b + first, b_stride, to, c_stride, accumulate);
+                    else if (vectors == 1 && (copied || a_transposed))
                         MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, out, out_stride,
                                                whole && accumulate);
                     else if (vectors == 1)

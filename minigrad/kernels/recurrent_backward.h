@@ -93,6 +93,7 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratc
     const long slice = (long)MG_NAME(packed_size)(hidden, MG_DEPTH_AT_ONCE, 2, 0);
     MG_ELEMENT *dh = s->d_h0, *dc = s->d_c0;
     MG_ELEMENT *step = s->kind == MG_GRU ? scratch + MG_NAME(backward_panels)(s) : NULL;
+    const MG_ELEMENT *w_hh = MG_IN_PLACE(s->rows, s->batch, hidden) ? s->w_hh : NULL;
     for (long i = s->until - 1; i >= s->done; i--) {
         long t = s->reverse ? s->steps - 1 - i : i;
         long row = (long)s->offsets[t], count = mg_smaller((long)s->batch_sizes[t], end);
@@ -106,6 +107,7 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratc
         for (long start = 0; start < wide; start += MG_DEPTH_AT_ONCE)
             MG_NAME(multiply_panels)(count - begin, hidden, mg_smaller(MG_DEPTH_AT_ONCE, wide - start),
                                      d_b + begin * stride + start, stride, 0, scratch + start / MG_DEPTH_AT_ONCE * slice,
+                                     w_hh ? w_hh + start * hidden : NULL, hidden,
                                      dh + begin * hidden, hidden, start > 0 || s->kind == MG_GRU);
     }
 }
@@ -124,7 +126,8 @@ static void MG_NAME(pack_backward)(void *context, int part)
             .matrix = (const MG_ELEMENT *)s->w_hh + start * s->hidden, .stride = s->hidden, .width = s->hidden,
             .depth = depth, .split = depth, .vectors = 2, .narrow = 1,
         };
-        MG_NAME(pack)(panels + i * slice, &operand, 0, s->hidden);
+        const long whole = s->hidden / (2 * MG_LANES) * (2 * MG_LANES);
+        MG_NAME(pack)(panels + i * slice, &operand, MG_IN_PLACE(s->rows, s->batch, s->hidden) ? whole : 0, s->hidden);
     }
 }
 

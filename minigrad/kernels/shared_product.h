@@ -17,6 +17,9 @@ static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, l
                               p->accumulate);
         return;
     }
+    const long whole = (end - first) / (2 * MG_LANES) * (2 * MG_LANES);
+    const int in_place = !p->a_transposed && !p->b_transposed && !bias && !rest &&
+                         MG_IN_PLACE(bottom - top, bottom - top, p->b_step);
     long start = 0;
     do {
         const long depth = mg_smaller(p->depth - start, MG_DEPTH_AT_ONCE);
@@ -27,10 +30,10 @@ static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, l
             .bias = start ? NULL : bias, .width = end - first, .depth = depth, .split = split, .vectors = 2,
             .narrow = !p->a_transposed,
         };
-        MG_NAME(pack)(panels, &operand, 0, end - first);
+        MG_NAME(pack)(panels, &operand, in_place ? whole : 0, end - first);
         MG_NAME(multiply_panels)(bottom - top, end - first, depth, a + start * (p->a_transposed ? a_stride : 1),
-                                 a_stride, p->a_transposed, panels, c, p->c_step,
-                                 start > 0 || p->accumulate);
+                                 a_stride, p->a_transposed, panels, in_place ? operand.matrix : NULL, p->b_step, c,
+                                 p->c_step, start > 0 || p->accumulate);
         start += depth;
     } while (start < p->depth);
 }
