@@ -11,24 +11,37 @@ from minigrad.ops import arrays
 from minigrad.utils.callers import warn
 from minigrad.utils.hooks import register
 
+# Infinities and nans are values, as in the forward pass.
+_propagate = np.errstate(all="ignore")(run_backward)
+
 
 def _prepare(name, variables, grad_variables, create_graph):
     """Roots, their gradients at the level the pass needs, and whether a graph of the derivative is wanted."""
     variables = _as_tuple(variables)
-    grads = (None,) * len(variables) if grad_variables is None else _as_tuple(grad_variables)
+    if grad_variables is None:
+        grads, create_graph = (None,) * len(variables), bool(create_graph)
+    else:
+        grads = _as_tuple(grad_variables)
     if len(grads) != len(variables):
         raise RuntimeError(
             f"{name}: got {len(variables)} Variables, but {len(grads)} gradients; there must be one for each"
         )
     if create_graph is None:
         create_graph = any(isinstance(g, Variable) and not g.volatile for g in grads)
-    return variables, tuple(_gradient(name, v, g, create_graph) for v, g in zip(variables, grads)), bool(create_graph)
+    return variables, tuple([_gradient(name, v, g, create_graph) for v, g in zip(variables, grads)]), bool(create_graph)
 
 
 def _as_tuple(value):
     if isinstance(value, (Variable, Tensor, str)) or not isinstance(value, Iterable):
         return (value,)
     return tuple(value)
+
+
+def _one(array):
+    """The gradient of a single element by itself."""
+    given = array.copy()
+    given.fill(1)
+    return given
 
 
 def _gradient(name, v, g, create_graph):
@@ -50,7 +63,7 @@ def _gradient(name, v, g, create_graph):
                 f"{name}: grad can be implicitly created only for scalar outputs, this one has size "
                 f"{tuple(array.shape)}; give its gradient, or reduce it first, for example with .sum()"
             )
-        given = arrays.run(np.ones_like, array)
+        given = arrays.run(_one, array)
         return _core.variable_from_array(given) if create_graph else given
     if not isinstance(g, (Tensor, Variable)):
         raise TypeError(f"{name}: a gradient must be a Tensor, a Variable or None, got {type(g).__name__}")
@@ -88,8 +101,7 @@ def backward(variables, grad_variables=None, retain_graph=None, create_graph=Non
     """
     variables, grads, create_graph = _prepare("backward", variables, grad_variables, create_graph)
     retain = _retain("backward", retain_graph, create_graph, retain_variables)
-    with np.errstate(all="ignore"):  # infinities and nans are values, as in the forward pass
-        run_backward(variables, grads, retain, create_graph)
+    _propagate(variables, grads, retain, create_graph)
 
 
 def grad(
@@ -115,8 +127,7 @@ def grad(
         if not v.requires_grad:
             raise RuntimeError(f"grad: input {k} does not require grad; set requires_grad=True before it is used")
     retain = _retain("grad", retain_graph, create_graph, None)
-    with np.errstate(all="ignore"):  # infinities and nans are values, as in the forward pass
-        found = run_backward(outputs, grads, retain, create_graph, inputs, not only_inputs)
+    found = _propagate(outputs, grads, retain, create_graph, inputs, not only_inputs)
     for k, g in enumerate(found):
         if g is None and not allow_unused:
             raise RuntimeError(f"grad: input {k} of size {tuple(array_of(inputs[k]).shape)} is unreachable from the "

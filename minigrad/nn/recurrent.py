@@ -147,13 +147,16 @@ class RNNBase(_Layers):
         return [_named(self, names) for names in self._all_weights]
 
     def _weight(self):
-        return _named(self, self._all_weights[0][:1])[0]
+        name = self._all_weights[0][0]
+        weight = self._parameters.get(name)
+        return getattr(self, name) if weight is None else weight
 
     def _run(self, x, hx, batch_sizes):
-        if self.bias:
-            weights = _named(self, [name for names in self._all_weights for name in names])
-        else:
-            weights = [w for pair in self.all_weights for w in (*pair, None, None)]
+        weights = []
+        for names in self._all_weights:
+            weights += _named(self, names)
+            if not self.bias:
+                weights += (None, None)
         return recurrent(self.mode, x, hx, weights, self._directions(), batch_sizes, self._between())
 
 
