@@ -85,6 +85,7 @@ cdef extern from *:
         const void *bias
         int accumulate
         void *c
+        int keep, kept
 
     ctypedef struct mg_recurrent:
         size_t (*forward_scratch)(const mg_sequence *, int) noexcept nogil

@@ -110,6 +110,22 @@ cdef int multiply_into(int type, mg_product *p, void *c) except -1:
     return 0
 
 
+cdef int multiply_more(int type, mg_product *p, void *c, void **packed, bint again) except -1:
+    """As multiply_into, for products with one b. If there will be more of them (`again`), b is packed only once, to
+    *packed, which is NULL at first and to be given back at the end."""
+    cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
+    if not again:
+        return multiply_into(type, p, c)
+    p.kept = packed[0] != NULL
+    if not p.kept:
+        p.keep = True
+        packed[0] = scratch_block(kernels.product_plan(p, threads))
+    p.c = c
+    with nogil:
+        kernels.product(p, packed[0])
+    return 0
+
+
 cdef array multiply(int type, mg_product *p):
     """The product as a new array."""
     cdef array out = empty(p.rows, p.width, typenum_of(type))

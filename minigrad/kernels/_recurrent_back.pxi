@@ -127,9 +127,14 @@ cdef int run_layer_back(SavedSequence saved, mg_sequence *s, int count, list fou
     cdef int type = saved.type, d
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
     cdef long at_once = mg_steps_at_once(s, 8 if type else 4), wide = mg_wide(s)
-    cdef mg_product p
+    cdef mg_product[2] p
     cdef void *scratch = scratch_block(kernels.backward_scratch(s, count))
+    cdef void *packed[2]    # w_ih, if it serves more than once
+    packed[0] = packed[1] = NULL
     for d in range(count):
+        p[d] = of(0, s.features, wide, NULL, False, s[d].w_ih, False)
+        p[d].a_step = s.stride
+        p[d].accumulate = accumulate
         s[d].done = s[d].until = s[d].steps
         s[d].d_b = block + place(d * at_once * s.batch, s.stride, type)
     try:
@@ -143,13 +148,14 @@ cdef int run_layer_back(SavedSequence saved, mg_sequence *s, int count, list fou
                 kernels.backward(s, count, scratch)
             for d in range(count):
                 if d_x != NULL:
-                    p = of(mg_last_row(s + d) - s[d].base, s.features, wide, s[d].d_b, False, s[d].w_ih, False)
-                    p.a_step = s.stride
-                    p.accumulate = accumulate
-                    multiply_into(type, &p, d_x + place(s[d].base, s.features, type))
+                    p[d].rows = mg_last_row(s + d) - s[d].base
+                    p[d].a = s[d].d_b
+                    multiply_more(type, p + d, d_x + place(s[d].base, s.features, type), packed + d, at_once < s.steps)
                 weight_gradients(saved, s + d, found, first + 4 * d, needs, gathered)
     finally:
         mg_give(scratch)
+        mg_give(packed[0])
+        mg_give(packed[1])
     return 0
 
 

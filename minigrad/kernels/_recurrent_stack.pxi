@@ -199,9 +199,15 @@ cdef int run_layer(int type, mg_sequence *s, int count, void *room) except -1:
     """`count` runs side by side, some steps at a time. gx goes to `room`, with space for each, if it is not kept."""
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
     cdef long at_once = mg_steps_at_once(s, 8 if type else 4), first
-    cdef mg_product p
+    cdef mg_product[2] p
     cdef void *scratch = scratch_block(kernels.forward_scratch(s, count))
+    cdef void *packed[2]    # w_ih, if it serves more than once
     cdef int d
+    packed[0] = packed[1] = NULL
+    for d in range(count):
+        p[d] = of(0, mg_wide(s), s.features, NULL, False, s[d].w_ih, True)
+        p[d].c_step = s.stride
+        p[d].bias = s[d].b_ih
     try:
         with nogil:
             kernels.prepare_forward(s, count, scratch)
@@ -212,15 +218,16 @@ cdef int run_layer(int type, mg_sequence *s, int count, void *room) except -1:
                 if room != NULL:
                     s[d].base = first
                     s[d].gx = <char *>room + place(d * at_once * s.batch, s.stride, type)
-                p = of(mg_last_row(s + d) - first, mg_wide(s), s.features,
-                       <char *>s[d].x + place(first, s.features, type), False, s[d].w_ih, True)
-                p.c_step = s.stride
-                p.bias = s[d].b_ih
-                multiply_into(type, &p, <char *>s[d].gx + place(first - s[d].base, s.stride, type))
+                p[d].rows = mg_last_row(s + d) - first
+                p[d].a = <char *>s[d].x + place(first, s.features, type)
+                multiply_more(type, p + d, <char *>s[d].gx + place(first - s[d].base, s.stride, type), packed + d,
+                              at_once < s.steps)
             with nogil:
                 kernels.forward(s, count, scratch)
     finally:
         mg_give(scratch)
+        mg_give(packed[0])
+        mg_give(packed[1])
     return 0
 
 

@@ -108,6 +108,8 @@ typedef struct {
     const void *bias;       /* or NULL */
     int accumulate;
     void *c;
+    int keep;               /* whether b is packed as a whole and stays in the scratch, for products with other rows of a */
+    int kept;               /* whether it is there already */
     int parts, by_rows, few; /* set by product_plan */
     void *scratch;          /* set by product */
 } mg_product;

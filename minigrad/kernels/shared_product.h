@@ -4,7 +4,8 @@
 #define MG_PANELS_PER_SHARE 4
 
 /* Rows [top, bottom) and columns [first, end) of a product, by one thread. */
-static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, long first, long end, void *panels)
+static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, long first, long end,
+                                   MG_ELEMENT *panels)
 {
     const long a_stride = p->a_step;
     const MG_ELEMENT *a = (const MG_ELEMENT *)p->a + top * (p->a_transposed ? 1 : a_stride);
@@ -18,7 +19,7 @@ static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, l
         return;
     }
     const long whole = (end - first) / (2 * MG_LANES) * (2 * MG_LANES);
-    const int in_place = !p->a_transposed && !p->b_transposed && !bias && !rest &&
+    const int in_place = !p->keep && !p->a_transposed && !p->b_transposed && !bias && !rest &&
                          MG_IN_PLACE(bottom - top, bottom - top, p->b_step);
     long start = 0;
     do {
@@ -30,17 +31,24 @@ static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, l
             .bias = start ? NULL : bias, .width = end - first, .depth = depth, .split = split, .vectors = 2,
             .narrow = !p->a_transposed,
         };
-        MG_NAME(pack)(panels, &operand, in_place ? whole : 0, end - first);
+        if (!p->kept)
+            MG_NAME(pack)(panels, &operand, in_place ? whole : 0, end - first);
         MG_NAME(multiply_panels)(bottom - top, end - first, depth, a + start * (p->a_transposed ? a_stride : 1),
                                  a_stride, p->a_transposed, panels, in_place ? operand.matrix : NULL, p->b_step, c,
                                  p->c_step, start > 0 || p->accumulate);
         start += depth;
+        if (p->keep)
+            panels += MG_NAME(packed_size)(end - first, depth, 2, 0);
     } while (start < p->depth);
 }
 
+/* The panels of `width` columns, of a slice along the depth or of all slices if they are kept. */
 static size_t MG_NAME(panel_bytes)(const mg_product *p, long width)
 {
-    return MG_NAME(packed_size)(width, mg_smaller(p->depth, MG_DEPTH_AT_ONCE), 2, 0) * sizeof(MG_ELEMENT);
+    const long slices = p->keep ? p->depth / MG_DEPTH_AT_ONCE : 0, rest = p->depth - slices * MG_DEPTH_AT_ONCE;
+    const size_t whole = MG_NAME(packed_size)(width, MG_DEPTH_AT_ONCE, 2, 0);
+    return ((size_t)slices * whole + MG_NAME(packed_size)(width, mg_smaller(rest, MG_DEPTH_AT_ONCE), 2, 0)) *
+           sizeof(MG_ELEMENT);
 }
 
 /* Threads share a product by columns, each packing its own, if there are enough of them; else by rows, when all pack the
@@ -67,12 +75,14 @@ static void MG_NAME(product_part)(void *context, int part)
     if (p->by_rows)
         MG_NAME(product_block)(p, mg_cut(tiles, part, p->parts) * most,
                                mg_smaller(p->rows, mg_cut(tiles, part + 1, p->parts) * most), 0, p->width,
-                               (char *)p->scratch + (size_t)part * MG_NAME(panel_bytes)(p, p->width));
+                               (MG_ELEMENT *)p->scratch +
+                               (size_t)part * MG_NAME(panel_bytes)(p, p->width) / sizeof(MG_ELEMENT));
     else
         MG_NAME(product_block)(p, 0, p->rows, mg_cut(panels, part, p->parts) * block,
                                mg_smaller(p->width, mg_cut(panels, part + 1, p->parts) * block),
-                               (char *)p->scratch + (size_t)part *
-                               MG_NAME(panel_bytes)(p, (panels + p->parts - 1) / p->parts * block));
+                               (MG_ELEMENT *)p->scratch +
+                               (size_t)part * MG_NAME(panel_bytes)(p, (panels + p->parts - 1) / p->parts * block) /
+                               sizeof(MG_ELEMENT));
 }
 
 static void MG_NAME(product)(mg_product *p, void *scratch)
