@@ -5,8 +5,9 @@
  * SSE2, AVX2, AVX-512 or NEON code. Loading and storing part of a vector needs intrinsics, because nothing else
  * lets the hardware skip memory beyond the end of an array; elsewhere they stand where they are faster.
  *
- * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), the bracket by its Taylor series. 2^n is
- *           applied in two factors, so that subnormal results are rounded once and never flushed.
+ * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), where e^r - 1 = r + r^2 p(r) with
+ *           the polynomial p that makes its greatest relative error smallest (1.3e-8 and 1.8e-17). 2^n is applied in
+ *           two factors, so that subnormal results are rounded once and never flushed.
  * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation for tiny x.
  * sigmoid:  with z = e^-|x|:  1 / (1 + z) for x >= 0 and z / (1 + z) for x < 0: relative precision in both tails.
  *
@@ -228,23 +229,25 @@ MG_FN MG_VALUE MG_NAME(reduced_expm1)(MG_VALUE x, MG_VALUE *n, MG_BITS *bits, MG
     *n = shifted - rounder;
     *bits = (MG_BITS)shifted - (MG_BITS)rounder;
     MG_VALUE r = x - *n * MG_LN2_HIGH - *n * MG_LN2_LOW;
-#define MG_TERM(denominator) s = s * r + (MG_ELEMENT)(1.0 / (denominator));
+#define MG_TERM(coefficient) s = s * r + (MG_ELEMENT)(coefficient);
 #if MG_REAL == 32
-    MG_VALUE s = MG_NAME(splat)((MG_ELEMENT)(1.0 / 5040));
+    MG_VALUE s = MG_NAME(splat)(0.00138825193451832767f);
+    MG_TERM(0.0083665477938742077)
+    MG_TERM(0.041667200671300089)
+    MG_TERM(0.16666543419160958)
+    MG_TERM(0.49999998149809882)
 #else
-    MG_VALUE s = MG_NAME(splat)((MG_ELEMENT)(1.0 / 6227020800.0));
-    MG_TERM(479001600.0)
-    MG_TERM(39916800.0)
-    MG_TERM(3628800.0)
-    MG_TERM(362880.0)
-    MG_TERM(40320.0)
-    MG_TERM(5040.0)
+    MG_VALUE s = MG_NAME(splat)(2.505377206981198804e-8);
+    MG_TERM(2.7626094424617169026e-7)
+    MG_TERM(2.7557407702768431786e-6)
+    MG_TERM(2.4801505138767892986e-5)
+    MG_TERM(1.9841269718685524024e-4)
+    MG_TERM(1.3888888931670298668e-3)
+    MG_TERM(8.3333333333897485191e-3)
+    MG_TERM(0.041666666666576458668)
+    MG_TERM(0.16666666666666588938)
+    MG_TERM(0.50000000000000052005)
 #endif
-    MG_TERM(720.0)
-    MG_TERM(120.0)
-    MG_TERM(24.0)
-    MG_TERM(6.0)
-    MG_TERM(2.0)
 #undef MG_TERM
     s = r * r * s;
     MG_VALUE result = r + s;
