@@ -72,14 +72,13 @@ class _Layers(Module):
         if packed:
             x, batch_sizes = input
             checks.check_packed(name, x, batch_sizes, self.input_size, weight)
-            batch = batch_sizes[0]
         else:
             x, batch_sizes = input, None
             checks.check_input(name, x, self.input_size, self.batch_first, weight)
             if self.batch_first:
                 x = transpose(x, 0, 1)
-            batch = array_of(x).shape[1]
         if hx is not None:
+            batch = batch_sizes[0] if packed else array_of(x).shape[1]
             given = checks.check_states(name, hx, self.states)
             hx = tuple([
                 checks.check_layer_state(
