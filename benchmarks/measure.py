@@ -52,7 +52,7 @@ def seconds(run, calls):
 
 
 def settle():
-    """Wait until no other thread of this process computes: helpers go on looking for work long after their library's turn,
+    """Wait until no other thread of this process computes: helpers go on looking for work after their library's turn,
     some for many milliseconds, on cores that the next library is to have."""
     end = time.perf_counter() + 0.5
     while time.perf_counter() < end:

@@ -58,8 +58,8 @@ cdef int recurrent_weight_gradient(int type, const mg_sequence *s, void *gathere
         return multiply_into(type, &p, to)
     start = rows - s.batch if s.reverse else 0
     # Zero times what is not finite is not zero.
-    if s.at_rest and mg_tables[chosen].of[type].finite(s.batch, mg_wide(s), <char *>s.d_b + place(start, s.stride, type),
-                                                       s.stride):
+    cdef char *d_b = <char *>s.d_b + place(start, s.stride, type)
+    if s.at_rest and mg_tables[chosen].of[type].finite(s.batch, mg_wide(s), d_b, s.stride):
         p.depth = p.split = rows - s.batch
         if not s.reverse:
             p.a = <char *>s.d_b + place(s.batch, s.stride, type)

@@ -1,9 +1,10 @@
 /* Panels: the right operand of a product, packed once for all rows of the left one.
  *
- * A panel is `vectors` columns of vectors, [1 + depth][vectors][lanes]; its first row is the bias, from which the sums start.
- * In a gated panel the vectors are the G gates of the same units, so that a cell can be applied as soon as its tile is
- * summed; the last one has them side by side in fewer vectors if they fit. Other panels have two vectors, the last one only
- * one if no more are left, or, if that would be half idle, its columns one after the other.
+ * A panel is `vectors` columns of vectors, [1 + depth][vectors][lanes]; its first row is the bias, from which the
+ * sums start. In a gated panel the vectors are the G gates of the same units, so that a cell can be applied as soon
+ * as its tile is summed; the last one has them side by side in fewer vectors if they fit. Other panels have two
+ * vectors, the last one only one if no more are left, or, if that would be half idle, its columns one after the
+ * other.
  *
  * Included by recurrent_loops.h for each element type.
  */
@@ -73,8 +74,8 @@ MG_FN MG_VALUE MG_NAME(load_quarters)(const MG_ELEMENT *from, const long *rows, 
 }
 #endif
 
-/* to[d * to_step + lane] = from[rows[lane] + d]. Squares of 16 bytes are transposed within the quarters of vectors. Returns
- * the sums of all d, times zero. */
+/* to[d * to_step + lane] = from[rows[lane] + d]. Squares of 16 bytes are transposed within the quarters of vectors.
+ * Returns the sums of all d, times zero. */
 static MG_VALUE MG_NAME(pack_lanes)(MG_ELEMENT *to, long to_step, const MG_ELEMENT *from, const long *rows, long depth)
 {
     MG_VALUE zero = {0}, sum[4] = {zero, zero, zero, zero};
@@ -91,7 +92,8 @@ static MG_VALUE MG_NAME(pack_lanes)(MG_ELEMENT *to, long to_step, const MG_ELEME
         MG_X86_DOUBLE low_ce = (MG_X86_DOUBLE)MG_X86(unpacklo_ps)(c, e);
         MG_X86_DOUBLE high_ab = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(a, b);
         MG_X86_DOUBLE high_ce = (MG_X86_DOUBLE)MG_X86(unpackhi_ps)(c, e);
-        MG_VALUE turned[] = {(MG_VALUE)MG_X86(unpacklo_pd)(low_ab, low_ce), (MG_VALUE)MG_X86(unpackhi_pd)(low_ab, low_ce),
+        MG_VALUE turned[] = {(MG_VALUE)MG_X86(unpacklo_pd)(low_ab, low_ce),
+                             (MG_VALUE)MG_X86(unpackhi_pd)(low_ab, low_ce),
                              (MG_VALUE)MG_X86(unpacklo_pd)(high_ab, high_ce),
                              (MG_VALUE)MG_X86(unpackhi_pd)(high_ab, high_ce)};
 #else
@@ -139,8 +141,8 @@ static void MG_NAME(pack_columns)(MG_ELEMENT *to, long to_step, const MG_ELEMENT
             MG_NAME(store)(to + d * to_step, count > 0 ? MG_NAME(load_part)(from + d * stride, count) : zero);
 }
 
-/* The vectors of a gated panel of which `units` are left: in the last one, lane (or column) g * units + u belongs to gate
- * g of unit u if that saves a vector. */
+/* The vectors of a gated panel of which `units` are left: in the last one, lane (or column) g * units + u belongs to
+ * gate g of unit u if that saves a vector. */
 MG_FN int MG_NAME(gated_vectors)(long units, int gates)
 {
     return units >= MG_LANES ? gates : (int)((units * gates + MG_LANES - 1) / MG_LANES);
@@ -159,8 +161,9 @@ static size_t MG_NAME(packed_size)(long width, long depth, int vectors, int gate
     return (size_t)((width + block - 1) / block) * (size_t)(depth + 1) * (size_t)block;
 }
 
-/* What is packed: `matrix`, of which column c is row c if `transposed` (gated panels always are); rows from `split` on,
- * unless that is `depth`, are those of `rest`. `width` is the number of columns, or of units if the panels are gated. */
+/* What is packed: `matrix`, of which column c is row c if `transposed` (gated panels always are); rows from `split`
+ * on, unless that is `depth`, are those of `rest`. `width` is the number of columns, or of units if the panels are
+ * gated. */
 typedef struct {
     const MG_ELEMENT *matrix, *rest, *bias; /* `bias` has one element per column, or is NULL */
     long stride, rest_stride, width, depth, split;
@@ -231,8 +234,8 @@ static void MG_NAME(pack)(MG_ELEMENT *to, const MG_NAME(operand) *o, long first,
             MG_ELEMENT *lanes = to + v * MG_LANES;
             MG_VALUE start = o->bias ? MG_NAME(load_upto)(o->bias + column, left) : zero;
             if (o->transposed) {
-                MG_VALUE nothing = MG_NAME(pack_rows)(lanes + step, step, o->matrix + column * o->stride, o->stride, count,
-                                                      depth);
+                MG_VALUE nothing = MG_NAME(pack_rows)(lanes + step, step, o->matrix + column * o->stride, o->stride,
+                                                      count, depth);
                 if (o->at_rest)
                     start += nothing;
             } else {

@@ -1,7 +1,7 @@
 /* Matrix products of the sizes recurrent networks have: a few rows times a few hundred columns.
  *
- * The right operand is packed into panels (panels.h). A tile of the result, `rows` x `vectors`, is then summed entirely in
- * registers: one load per vector of the panel serves all rows.
+ * The right operand is packed into panels (panels.h). A tile of the result, `rows` x `vectors`, is then summed
+ * entirely in registers: one load per vector of the panel serves all rows.
  *
  * Included by recurrent_loops.h for each element type.
  */
@@ -25,14 +25,15 @@
 /* Up to this many rows a product with a transposed matrix is better off without packing. */
 #define MG_FEW_ROWS 8
 
-/* For so few rows in all, a matrix that is not transposed is read where it lies, but for the columns left over; unless a
- * step has one or two, which cannot keep up with the reading, or its rows share few sets of the second-level cache. */
+/* For so few rows in all, a matrix that is not transposed is read where it lies, but for the columns left over;
+ * unless a step has one or two, which cannot keep up with the reading, or its rows share few sets of the
+ * second-level cache. */
 #define MG_ROWS_IN_PLACE 48
 #define MG_IN_PLACE(rows, step, b_stride)                                                                              \
     ((rows) <= MG_ROWS_IN_PLACE && (step) > 2 && (b_stride) * (long)sizeof(MG_ELEMENT) % 2048 != 0)
 
-/* A product is cut along its depth, so that a tile's rows stay in the first-level cache, and along its width, so that the
- * panels they meet stay in the second-level one. */
+/* A product is cut along its depth, so that a tile's rows stay in the first-level cache, and along its width, so
+ * that the panels they meet stay in the second-level one. */
 #define MG_DEPTH_AT_ONCE 256
 #define MG_PANEL_BYTES (528 * 1024)
 
@@ -43,9 +44,10 @@
 /* So many tiles meet a panel before the next one comes. */
 #define MG_TILES_AT_ONCE 4
 
-/* Rows a multiple of so many bytes apart share so few sets of the second-level cache that they push each other out of it; and
- * of a transposed matrix a tile needs a few elements from each of many rows, often all on pages of their own. If these
- * are at least so many, and the tiles meet at least so many panels, what they need is copied side by side first. */
+/* Rows a multiple of so many bytes apart share so few sets of the second-level cache that they push each other out
+ * of it; and of a transposed matrix a tile needs a few elements from each of many rows, often all on pages of their
+ * own. If these are at least so many, and the tiles meet at least so many panels, what they need is copied side by
+ * side first. */
 #define MG_CROWDED 16384
 #define MG_SCATTERED_DEPTH 64
 #define MG_PANELS_PER_COPY 4
@@ -59,10 +61,10 @@
 
 #endif
 
-/* c[r][v] = start[v] + sum over d of a[r * row_step + d * depth_step] * panel[d * panel_step][v], added to what is there if
- * `accumulate`; rows of c are `c_stride` elements apart.
- * Always inlined with constant counts, so that every sum lives in a register. Few sums would leave the multipliers
- * waiting for each other's result; then several partial sums (`chains`) over interleaved d are added at the end. */
+/* c[r][v] = start[v] + sum over d of a[r * row_step + d * depth_step] * panel[d * panel_step][v], added to what is
+ * there if `accumulate`; rows of c are `c_stride` elements apart. Always inlined with constant counts, so that every
+ * sum lives in a register. Few sums would leave the multipliers waiting for each other's result; then several
+ * partial sums (`chains`) over interleaved d are added at the end. */
 MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains, long depth, const MG_ELEMENT *a,
                              long row_step, long depth_step, const MG_ELEMENT *start, const MG_ELEMENT *panel,
                              const long panel_step, MG_ELEMENT *c, long c_stride, int accumulate)
@@ -140,7 +142,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
         if (rows <= MG_TILE_ROWS(vectors))                                                                             \
             MG_NAME(sum_tile)(rows, vectors, rows * vectors >= 8 || MG_TILE_ROWS(vectors) * vectors < 20 ? 1           \
                               : rows * vectors > 4 ? 2 : rows * vectors > 2 ? 4 : 8,                                   \
-                              depth, a, row_step, depth_step, start, panel, panel_step, c, c_stride, accumulate);                        \
+                              depth, a, row_step, depth_step, start, panel, panel_step, c, c_stride, accumulate);      \
         break;
 
 #define MG_TILE_CASES_6(vectors)                                                                                       \
@@ -195,7 +197,7 @@ static void MG_NAME(sum_in_place)(long rows, long depth, const MG_ELEMENT *a, lo
     }
 }
 
-/* The same with three vectors, and columns of `a`. */
+/* The same with three vectors, and columns of `a`: at most half as many as a vector has lanes. */
 static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long depth_step, const MG_ELEMENT *panel,
                                 long panel_step, MG_ELEMENT *c)
 {
@@ -283,8 +285,9 @@ MG_FN void MG_NAME(few_tile)(const int rows, long columns, long depth, const MG_
     }
 }
 
-/* c = a b^T + bias, or c + a b^T + bias if `accumulate`, with b read where it lies, its rows `b_stride` apart: for a few
- * rows, packing would cost more than it saves. Sums run along the rows of b, and across the lanes only at the end. */
+/* c = a b^T + bias, or c + a b^T + bias if `accumulate`, with b read where it lies, its rows `b_stride` apart: for a
+ * few rows, packing would cost more than it saves. Sums run along the rows of b, and across the lanes only at the
+ * end. */
 static void MG_NAME(multiply_few)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
                                   const MG_ELEMENT *b, long b_stride, const MG_ELEMENT *bias, MG_ELEMENT *c,
                                   long c_stride, int accumulate)
@@ -320,9 +323,9 @@ MG_FN void MG_NAME(store_tile)(const MG_ELEMENT *sums, long count, const int vec
         }
 }
 
-/* Copies the rows of some tiles of `a`, all `rows` rows from it on, so that what a tile needs for one element of the depth
- * lies side by side: [tile][depth][MG_TILE_ROWS(2)]. A copied vector may reach into the next place; what belongs there is
- * copied later, hence the order of lanes. */
+/* Copies the rows of some tiles of `a`, all `rows` rows from it on, so that what a tile needs for one element of the
+ * depth lies side by side: [tile][depth][MG_TILE_ROWS(2)]. A copied vector may reach into the next place; what
+ * belongs there is copied later, hence the order of lanes. */
 static void MG_NAME(copy_tiles)(MG_ELEMENT *to, const MG_ELEMENT *a, long a_stride, int a_transposed, long rows,
                                 long depth)
 {
@@ -339,8 +342,8 @@ static void MG_NAME(copy_tiles)(MG_ELEMENT *to, const MG_ELEMENT *a, long a_stri
         }
 }
 
-/* What multiply_panels does, for a last panel that is narrow. If the rows of `a` are contiguous, sums run along them; if its
- * columns are, a vector holds those of many rows, and the panel is packed like any other. */
+/* What multiply_panels does, for a last panel that is narrow. If the rows of `a` are contiguous, sums run along
+ * them; if its columns are, a vector holds those of many rows, and the panel is packed like any other. */
 static void MG_NAME(multiply_narrow)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
                                      int a_transposed, const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride,
                                      int accumulate)
@@ -365,10 +368,10 @@ static void MG_NAME(multiply_narrow)(long rows, long width, long depth, const MG
     }
 }
 
-/* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most MG_DEPTH_AT_ONCE.
- * `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`. Unless `b` is NULL, only
- * the last panel is packed, if it is not whole, and the others are read from b, whose rows are b_stride apart; then `a`
- * is not transposed. */
+/* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most
+ * MG_DEPTH_AT_ONCE. `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`.
+ * Unless `b` is NULL, only the last panel is packed, if it is not whole, and the others are read from b, whose rows
+ * are b_stride apart; then `a` is not transposed. */
 static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
                                      int a_transposed, const MG_ELEMENT *panels, const MG_ELEMENT *b, long b_stride,
                                      MG_ELEMENT *c, long c_stride, int accumulate)
@@ -409,7 +412,8 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
                     MG_ELEMENT *out = whole ? to : part;
                     const long out_stride = whole ? c_stride : vectors * MG_LANES;
                     if (b && left >= block)
-                        MG_NAME(sum_in_place)(count, depth, tile, a_stride, b + first, b_stride, to, c_stride, accumulate);
+                        MG_NAME(sum_in_place)(count, depth, tile, a_stride, b + first, b_stride, to, c_stride,
+                                              accumulate);
                     else if (vectors == 1 && (copied || a_transposed))
                         MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, out, out_stride,
                                                whole && accumulate);

@@ -48,9 +48,9 @@ static inline long mg_wide(const mg_sequence *s)
     return s->hidden * (s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 1);
 }
 
-/* How many steps a layer runs at a time, so that what the products and the loop hand to each other, the gates of these
- * steps or their gradients, is still in the second-level cache. Fewer rows than MG_ROWS_AT_ONCE would make weight gradients
- * of products that are too flat. */
+/* How many steps a layer runs at a time, so that what the products and the loop hand to each other, the gates of
+ * these steps or their gradients, is still in the second-level cache. Fewer rows than MG_ROWS_AT_ONCE would make
+ * weight gradients of products that are too flat. */
 #define MG_BYTES_AT_ONCE (512 * 1024)
 #define MG_ROWS_AT_ONCE 256
 
@@ -87,16 +87,16 @@ static inline long mg_last_row(const mg_sequence *s)
     return (long)(s->offsets[t] + s->batch_sizes[t]);
 }
 
-/* From one row of the gates to the next. Rows a multiple of 1 KiB apart would share few sets of the first-level cache, and
- * loads would wait for stores whose addresses end alike. */
+/* From one row of the gates to the next. Rows a multiple of 1 KiB apart would share few sets of the first-level
+ * cache, and loads would wait for stores whose addresses end alike. */
 static inline long mg_gates_stride(const mg_sequence *s, size_t item)
 {
     const long wide = mg_wide(s);
     return wide * (long)item % 1024 ? wide : wide + 64 / (long)item;
 }
 
-/* c (rows, width) = a (rows, depth) b (depth, width) + bias (width), or c + a b. A matrix that is transposed lies in memory
- * as its transpose. */
+/* c (rows, width) = a (rows, depth) b (depth, width) + bias (width), or c + a b. A matrix that is transposed lies in
+ * memory as its transpose. */
 typedef struct {
     long rows, width, depth;
     const void *a, *b;
@@ -108,7 +108,7 @@ typedef struct {
     const void *bias;       /* or NULL */
     int accumulate;
     void *c;
-    int keep;               /* whether b is packed as a whole and stays in the scratch, for products with other rows of a */
+    int keep;               /* whether all of b is packed and stays in the scratch, for products with other rows of a */
     int kept;               /* whether it is there already */
     int parts, by_rows, few; /* set by product_plan */
     void *scratch;          /* set by product */

@@ -1,8 +1,8 @@
 /* Back through time: a cell, all steps, and what the weight gradients need. Included by recurrent_loops.h for each
  * element type. */
 
-/* Derivatives of the cell of one row; `dh` and `dc` are that sequence's rows of the running gradients, `d_step` (GRU) its
- * row of the gradient of the recurrent side. */
+/* Derivatives of the cell of one row; `dh` and `dc` are that sequence's rows of the running gradients, `d_step`
+ * (GRU) its row of the gradient of the recurrent side. */
 MG_FN void MG_NAME(cell_backward)(const mg_sequence *s, long row, const MG_ELEMENT *h, const MG_ELEMENT *c,
                                   MG_ELEMENT *dh, MG_ELEMENT *dc, MG_ELEMENT *d_step)
 {
@@ -67,8 +67,8 @@ MG_FN const MG_ELEMENT *MG_NAME(previous)(const mg_sequence *s, long t, long b, 
     return (const MG_ELEMENT *)states + (s->offsets[neighbour] + b) * stride;
 }
 
-/* W_hh is packed in slices along its depth, which is the width of the gates. After them in the scratch, GRU has a step's
- * rows of the gradient of the recurrent side. */
+/* W_hh is packed in slices along its depth, which is the width of the gates. After them in the scratch, GRU has a
+ * step's rows of the gradient of the recurrent side. */
 static size_t MG_NAME(backward_panels)(const mg_sequence *s)
 {
     const long slices = (mg_wide(s) + MG_DEPTH_AT_ONCE - 1) / MG_DEPTH_AT_ONCE;
@@ -106,7 +106,8 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratc
             continue;
         for (long start = 0; start < wide; start += MG_DEPTH_AT_ONCE)
             MG_NAME(multiply_panels)(count - begin, hidden, mg_smaller(MG_DEPTH_AT_ONCE, wide - start),
-                                     d_b + begin * stride + start, stride, 0, scratch + start / MG_DEPTH_AT_ONCE * slice,
+                                     d_b + begin * stride + start, stride, 0,
+                                     scratch + start / MG_DEPTH_AT_ONCE * slice,
                                      w_hh ? w_hh + start * hidden : NULL, hidden,
                                      dh + begin * hidden, hidden, start > 0 || s->kind == MG_GRU);
     }

@@ -71,9 +71,9 @@ MG_FN void MG_NAME(cells_forward)(const mg_sequence *s, const MG_NAME(tile) *til
 #undef MG_GX
 }
 
-/* The cells of `count` rows from `row` on; `h`, its rows `h_stride` apart, and `c` are the states before, `c_out` may be
- * `c` itself. If `at_rest`, h is zeros, whose product with W_hh the panels start from anyway. W_hh is used from `panels`, or, if there are so few rows that it was not packed, from where it lies;
- * `panels` is then scratch. */
+/* The cells of `count` rows from `row` on; `h`, its rows `h_stride` apart, and `c` are the states before, `c_out`
+ * may be `c` itself. If `at_rest`, h is zeros, whose product with W_hh the panels start from anyway. W_hh is used
+ * from `panels`, or, if there are so few rows that it was not packed, from where it lies; `panels` is then scratch. */
 static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long row, long count, const MG_ELEMENT *h,
                                   long h_stride, const MG_ELEMENT *c, MG_ELEMENT *c_out, int at_rest)
 {
@@ -179,8 +179,8 @@ static void MG_NAME(pack_forward)(void *context, int part)
     const long block = gated ? MG_LANES : vectors * MG_LANES, blocks = (s->hidden + block - 1) / block;
     part %= shared->parts;
     const MG_NAME(operand) operand = {
-        .matrix = s->w_hh, .stride = s->hidden, .transposed = 1, .bias = s->b_hh, .width = s->hidden, .depth = s->hidden,
-        .split = s->hidden, .vectors = vectors, .gated = gated, .at_rest = s->at_rest,
+        .matrix = s->w_hh, .stride = s->hidden, .transposed = 1, .bias = s->b_hh, .width = s->hidden,
+        .depth = s->hidden, .split = s->hidden, .vectors = vectors, .gated = gated, .at_rest = s->at_rest,
     };
     MG_NAME(pack)(panels, &operand, mg_cut(blocks, part, shared->parts) * block,
                   mg_smaller(s->hidden, mg_cut(blocks, part + 1, shared->parts) * block));

@@ -27,7 +27,8 @@ static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, l
         const long split = start < p->split ? p->split - start : 0;
         const MG_NAME(operand) operand = {
             .matrix = b + start * (p->b_transposed ? 1 : p->b_step), .stride = p->b_step, .transposed = p->b_transposed,
-            .rest = split < depth ? rest + (start + split - p->split) * p->rest_step : NULL, .rest_stride = p->rest_step,
+            .rest = split < depth ? rest + (start + split - p->split) * p->rest_step : NULL,
+            .rest_stride = p->rest_step,
             .bias = start ? NULL : bias, .width = end - first, .depth = depth, .split = split, .vectors = 2,
             .narrow = !p->a_transposed,
         };
@@ -51,8 +52,8 @@ static size_t MG_NAME(panel_bytes)(const mg_product *p, long width)
            sizeof(MG_ELEMENT);
 }
 
-/* Threads share a product by columns, each packing its own, if there are enough of them; else by rows, when all pack the
- * same. */
+/* Threads share a product by columns, each packing its own, if there are enough of them; else by rows, when all pack
+ * the same. */
 static size_t MG_NAME(product_plan)(mg_product *p, int threads)
 {
     const long block = 2 * MG_LANES, panels = (p->width + block - 1) / block;

@@ -291,8 +291,8 @@ MG_FN MG_VALUE MG_NAME(exp)(MG_VALUE x)
     return MG_NAME(exp_within)(-MG_NAME(at_most)(-MG_NAME(at_most)(x, MG_EXP_MAX), -MG_EXP_MIN));
 }
 
-/* numerator / (a + b) with nearly one rounding: what a + b loses is put back. Exact for |a| >= |b|; when b outgrows a, what
- * remains to put back fades. `rest`, unless NULL, is tiny beside numerator and b, and to be added to both. */
+/* numerator / (a + b) with nearly one rounding: what a + b loses is put back. Exact for |a| >= |b|; when b outgrows
+ * a, what remains to put back fades. `rest`, unless NULL, is tiny beside numerator and b, and to be added to both. */
 MG_FN MG_VALUE MG_NAME(over_sum)(MG_VALUE numerator, MG_ELEMENT a, MG_VALUE b, const MG_VALUE *rest)
 {
     MG_VALUE sum = a + b, lost = b - (sum - a);
