@@ -110,16 +110,20 @@ cdef int multiply_into(int type, mg_product *p, void *c) except -1:
     return 0
 
 
-cdef int multiply_more(int type, mg_product *p, void *c, void **packed, bint again) except -1:
-    """As multiply_into, for products with one b. If there will be more of them (`again`), b is packed only once, to
-    *packed, which is NULL at first and to be given back at the end."""
+cdef int multiply_more(int type, mg_product *p, void *c, void **packed, long most) except -1:
+    """As multiply_into, for products with one b, of `most` rows at most; 0 if this is the only one. b is packed only
+    once, to *packed, which is NULL at first and to be given back at the end. How threads share the work is planned for
+    `most` rows: the first product of packed sequences may have a few."""
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
-    if not again:
+    cdef long rows = p.rows
+    if most == 0:
         return multiply_into(type, p, c)
     p.kept = packed[0] != NULL
     if not p.kept:
         p.keep = True
+        p.rows = most
         packed[0] = scratch_block(kernels.product_plan(p, threads))
+        p.rows = rows
     p.c = c
     with nogil:
         kernels.product(p, packed[0])

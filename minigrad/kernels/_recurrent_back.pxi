@@ -127,6 +127,7 @@ cdef int run_layer_back(SavedSequence saved, mg_sequence *s, int count, list fou
     cdef int type = saved.type, d
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
     cdef long at_once = mg_steps_at_once(s, 8 if type else 4), wide = mg_wide(s)
+    cdef long most = at_once * s.batch if at_once < s.steps else 0
     cdef mg_product[2] p
     cdef void *scratch = scratch_block(kernels.backward_scratch(s, count))
     cdef void *packed[2]    # w_ih, if it serves more than once
@@ -150,7 +151,7 @@ cdef int run_layer_back(SavedSequence saved, mg_sequence *s, int count, list fou
                 if d_x != NULL:
                     p[d].rows = mg_last_row(s + d) - s[d].base
                     p[d].a = s[d].d_b
-                    multiply_more(type, p + d, d_x + place(s[d].base, s.features, type), packed + d, at_once < s.steps)
+                    multiply_more(type, p + d, d_x + place(s[d].base, s.features, type), packed + d, most)
                 weight_gradients(saved, s + d, found, first + 4 * d, needs, gathered)
     finally:
         mg_give(scratch)

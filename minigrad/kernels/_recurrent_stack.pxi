@@ -199,6 +199,7 @@ cdef int run_layer(int type, mg_sequence *s, int count, void *room) except -1:
     """`count` runs side by side, some steps at a time. gx goes to `room`, with space for each, if it is not kept."""
     cdef const mg_recurrent *kernels = &mg_tables[chosen].of[type]
     cdef long at_once = mg_steps_at_once(s, 8 if type else 4), first
+    cdef long most = at_once * s.batch if at_once < s.steps else 0
     cdef mg_product[2] p
     cdef void *scratch = scratch_block(kernels.forward_scratch(s, count))
     cdef void *packed[2]    # w_ih, if it serves more than once
@@ -221,7 +222,7 @@ cdef int run_layer(int type, mg_sequence *s, int count, void *room) except -1:
                 p[d].rows = mg_last_row(s + d) - first
                 p[d].a = <char *>s[d].x + place(first, s.features, type)
                 multiply_more(type, p + d, <char *>s[d].gx + place(first - s[d].base, s.stride, type), packed + d,
-                              at_once < s.steps)
+                              most)
             with nogil:
                 kernels.forward(s, count, scratch)
     finally:
