@@ -1,5 +1,17 @@
 /* Losses over contiguous arrays. Compiled once per instruction set, which MG_SET names. */
+#include <string.h>
 #include "dense.h"
+
+/* In a vector. */
+#if defined(__AVX512F__)
+#define MG_DOUBLES 8
+#elif defined(__AVX2__)
+#define MG_DOUBLES 4
+#else
+#define MG_DOUBLES 2
+#endif
+
+typedef double mg_doubles __attribute__((vector_size(MG_DOUBLES * sizeof(double))));
 
 #define MG_DENSE(name) name##_f32
 #define MG_ELEMENT float

@@ -29,21 +29,28 @@ static void MG_DENSE(scaled_difference)(void *to, const void *left, const void *
         out[i] = (a[i] - b[i]) * scale;
 }
 
-/* Sums of blocks of 4096, then the sum of those: what is lost grows with the number of blocks, not of elements. */
+typedef MG_ELEMENT MG_DENSE(mg_some) __attribute__((vector_size(MG_DOUBLES * sizeof(MG_ELEMENT))));
+
+/* Sums of blocks of 4096, then the sum of those: what is lost grows with the number of blocks, not of elements. Sixteen
+ * partial sums again, whatever the vectors, which are written out because compilers keep an array of these in memory. */
 static double MG_DENSE(sum)(const void *from, long n)
 {
     const MG_ELEMENT *a = from;
     double total = 0;
     for (long start = 0; start < n; start += 4096) {
         long end = start + 4096 < n ? start + 4096 : n, i = start;
-        double sums[16] = {0}, block = 0;
+        mg_doubles sums[16 / MG_DOUBLES] = {{0}};
+        double block = 0;
         for (; i + 16 <= end; i += 16)
-            for (int k = 0; k < 16; k++)
-                sums[k] += (double)a[i + k];
+            for (int k = 0; k < 16 / MG_DOUBLES; k++) {
+                MG_DENSE(mg_some) x;
+                memcpy(&x, a + i + MG_DOUBLES * k, sizeof x);
+                sums[k] += __builtin_convertvector(x, mg_doubles);
+            }
         for (; i < end; i++)
             block += (double)a[i];
         for (int k = 0; k < 16; k++)
-            block += sums[k];
+            block += sums[k / MG_DOUBLES][k % MG_DOUBLES];
         total += block;
     }
     return total;
