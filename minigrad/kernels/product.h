@@ -32,6 +32,16 @@
 #define MG_IN_PLACE(rows, step, b_stride)                                                                              \
     ((rows) <= MG_ROWS_IN_PLACE && (step) > 2 && (b_stride) * (long)sizeof(MG_ELEMENT) % 2048 != 0)
 
+/* For so few rows at a time a matrix that is not transposed is never packed: as many of its columns are summed at once as
+ * there are registers for. */
+#if MG_VECTOR_BYTES == 64
+#define MG_WIDE_ROWS 6
+#define MG_WIDE_SUMS 24
+#else
+#define MG_WIDE_ROWS 3
+#define MG_WIDE_SUMS 10
+#endif
+
 /* A product is cut along its depth, so that a tile's rows stay in the first-level cache, and along its width, so
  * that the panels they meet stay in the second-level one. */
 #define MG_DEPTH_AT_ONCE 256
@@ -206,6 +216,73 @@ static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long
     const int accumulate = 0;
     switch (rows) {
         MG_TILE_CASES_8(3)
+    }
+}
+
+/* c = a b, or c + a b, for `rows` rows and `vectors` vectors of columns, of which the last begins with column `last`. */
+MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long depth, const MG_ELEMENT *a, long a_stride,
+                              const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride, int accumulate)
+{
+    MG_VALUE sum[MG_TILE_SUMS];
+    MG_UNROLL
+    for (int i = 0; i < rows * vectors; i++)
+        sum[i] = MG_NAME(splat)(0);
+    for (long d = 0; d < depth; d++, b += b_stride) {
+        MG_VALUE x[MG_TILE_MOST_ROWS];
+        MG_UNROLL
+        for (int r = 0; r < rows; r++)
+            x[r] = MG_NAME(splat)(a[r * a_stride + d]);
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            if (MG_VECTOR_BYTES == 64)
+                __builtin_prefetch(b + MG_ROWS_AHEAD * b_stride + v * MG_LANES);
+            MG_VALUE y = MG_NAME(load)(b + (v < vectors - 1 ? v * MG_LANES : last));
+            MG_LOAD_ONCE(y);
+            MG_UNROLL
+            for (int r = 0; r < rows; r++)
+                sum[r * vectors + v] += x[r] * y;
+        }
+    }
+    MG_UNROLL
+    for (int r = 0; r < rows && accumulate; r++) {
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++)
+            sum[r * vectors + v] += MG_NAME(load)(c + r * c_stride + (v < vectors - 1 ? v * MG_LANES : last));
+    }
+    MG_UNROLL
+    for (int r = 0; r < rows; r++) {
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++)
+            MG_NAME(store)(c + r * c_stride + (v < vectors - 1 ? v * MG_LANES : last), sum[r * vectors + v]);
+    }
+}
+
+/* c = a b, or c + a b, for at most MG_WIDE_ROWS rows and at least a vector of columns, of b read where it lies: as many
+ * columns at once as there are registers for, so that b is read from its beginning to its end. The last vector begins
+ * where it ends with the last column; what it shares with the one before, both add to and store alike. */
+static void MG_NAME(multiply_wide)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
+                                   const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride, int accumulate)
+{
+    const long most = mg_smaller(MG_WIDE_SUMS / rows, 8), vectors = (width + MG_LANES - 1) / MG_LANES;
+    const int parts = (int)((vectors + most - 1) / most);
+    for (int part = 0; part < parts; part++) {
+        const long begin = mg_cut(vectors, part, parts), end = mg_cut(vectors, part + 1, parts), first = begin * MG_LANES;
+        const long last = mg_smaller((end - 1) * MG_LANES, width - MG_LANES) - first;
+#define MG_WIDE(rows, vectors)                                                                                         \
+    case 16 * rows + vectors:                                                                                          \
+        if (rows * vectors <= MG_WIDE_SUMS)                                                                            \
+            MG_NAME(wide_tile)(rows, vectors, last, depth, a, a_stride, b + first, b_stride, c + first, c_stride,      \
+                               accumulate);                                                                            \
+        break;
+#define MG_WIDE_4(rows) MG_WIDE(rows, 1) MG_WIDE(rows, 2) MG_WIDE(rows, 3) MG_WIDE(rows, 4)
+#define MG_WIDE_8(rows) MG_WIDE(rows, 5) MG_WIDE(rows, 6) MG_WIDE(rows, 7) MG_WIDE(rows, 8)
+        switch (16 * rows + end - begin) {
+            MG_WIDE_4(1) MG_WIDE_8(1) MG_WIDE_4(2) MG_WIDE_8(2) MG_WIDE_4(3) MG_WIDE_8(3) MG_WIDE_4(4) MG_WIDE(4, 5)
+            MG_WIDE(4, 6) MG_WIDE_4(5) MG_WIDE_4(6)
+        }
+#undef MG_WIDE_4
+#undef MG_WIDE_8
+#undef MG_WIDE
     }
 }
 

@@ -67,10 +67,18 @@ MG_FN const MG_ELEMENT *MG_NAME(previous)(const mg_sequence *s, long t, long b, 
     return (const MG_ELEMENT *)states + (s->offsets[neighbour] + b) * stride;
 }
 
+/* Whether steps have so few rows that W_hh is read where it lies each time. */
+static int MG_NAME(never_packs)(const mg_sequence *s)
+{
+    return s->batch <= MG_WIDE_ROWS && s->hidden >= MG_LANES;
+}
+
 /* W_hh is packed in slices along its depth, which is the width of the gates. After them in the scratch, GRU has a
  * step's rows of the gradient of the recurrent side. */
 static size_t MG_NAME(backward_panels)(const mg_sequence *s)
 {
+    if (MG_NAME(never_packs)(s))
+        return 0;
     const long slices = (mg_wide(s) + MG_DEPTH_AT_ONCE - 1) / MG_DEPTH_AT_ONCE;
     return (size_t)slices * MG_NAME(packed_size)(s->hidden, mg_smaller(mg_wide(s), MG_DEPTH_AT_ONCE), 2, 0);
 }
@@ -104,6 +112,11 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratc
                                    dc ? dc + b * hidden : NULL, step ? step + b * stride : NULL);
         if (count <= begin || (!s->initial && i == 0))
             continue;
+        if (MG_NAME(never_packs)(s)) {
+            MG_NAME(multiply_wide)(count - begin, hidden, wide, d_b + begin * stride, stride, s->w_hh, hidden,
+                                   dh + begin * hidden, hidden, s->kind == MG_GRU);
+            continue;
+        }
         for (long start = 0; start < wide; start += MG_DEPTH_AT_ONCE)
             MG_NAME(multiply_panels)(count - begin, hidden, mg_smaller(MG_DEPTH_AT_ONCE, wide - start),
                                      d_b + begin * stride + start, stride, 0,
@@ -145,7 +158,7 @@ static void MG_NAME(backward_part)(void *context, int part)
 static void MG_NAME(prepare_backward)(const mg_sequence *s, int count, void *scratch)
 {
     MG_NAME(shared_sequence) shared = {s, count, 1, scratch, MG_NAME(backward_each)(s)};
-    if (s->initial || s->steps > 1)
+    if (!MG_NAME(never_packs)(s) && (s->initial || s->steps > 1))
         MG_NAME(share)(&shared, MG_NAME(pack_backward),
                        MG_NAME(pack_threads)(s, count, (mg_wide(s) + MG_DEPTH_AT_ONCE - 1) / MG_DEPTH_AT_ONCE));
 }
