@@ -22,6 +22,16 @@
 #define MG_TILE_SUMS 24
 #define MG_TILE_MOST_ROWS 12
 
+/* Into how many partial sums each of a few sums is split, with 32 or with 16 registers. */
+#if MG_VECTOR_BYTES == 64 || defined(__aarch64__)
+#define MG_PARTIAL_SUMS 16
+#else
+#define MG_PARTIAL_SUMS 8
+#endif
+#define MG_CHAINS(sums)                                                                                                \
+    ((sums) >= 8 ? 1 : 8 * (sums) <= MG_PARTIAL_SUMS ? 8 : 4 * (sums) <= MG_PARTIAL_SUMS ? 4                           \
+     : 2 * (sums) <= MG_PARTIAL_SUMS ? 2 : 1)
+
 /* Up to this many rows a product with a transposed matrix is better off without packing. */
 #define MG_FEW_ROWS 8
 
@@ -62,11 +72,14 @@
 #define MG_SCATTERED_DEPTH 64
 #define MG_PANELS_PER_COPY 4
 
-/* Keeps a loaded vector in a register, where the compiler would load it anew for each of a few rows. */
-#if MG_VECTOR_BYTES == 64
-#define MG_LOAD_ONCE(x) __asm__("" : "+v"(x))
+/* Keeps a vector that is loaded for several rows in a register, if there is one, where the compiler would load it anew for
+ * each of a few. */
+#if defined(__AVX2__)
+#define MG_LOAD_ONCE(x, rows, sums)                                                                                    \
+    if ((rows) > 1 && (MG_VECTOR_BYTES == 64 || (sums) < 12))                                                          \
+    __asm__("" : "+v"(x))
 #else
-#define MG_LOAD_ONCE(x) (void)0
+#define MG_LOAD_ONCE(x, rows, sums) (void)0
 #endif
 
 #endif
@@ -98,7 +111,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
             MG_UNROLL
             for (int v = 0; v < vectors; v++) {
                 loaded[v] = MG_NAME(load)(panel + chain * panel_step + v * MG_LANES);
-                MG_LOAD_ONCE(loaded[v]);
+                MG_LOAD_ONCE(loaded[v], rows, chains * rows * vectors);
             }
             MG_UNROLL
             for (int r = 0; r < rows; r++) {
@@ -150,9 +163,8 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
 #define MG_TILE_CASE(rows, vectors)                                                                                    \
     case rows:                                                                                                         \
         if (rows <= MG_TILE_ROWS(vectors))                                                                             \
-            MG_NAME(sum_tile)(rows, vectors, rows * vectors >= 8 || MG_TILE_ROWS(vectors) * vectors < 20 ? 1           \
-                              : rows * vectors > 4 ? 2 : rows * vectors > 2 ? 4 : 8,                                   \
-                              depth, a, row_step, depth_step, start, panel, panel_step, c, c_stride, accumulate);      \
+            MG_NAME(sum_tile)(rows, vectors, MG_CHAINS(rows * vectors), depth, a, row_step, depth_step, start, panel,  \
+                              panel_step, c, c_stride, accumulate);                                                    \
         break;
 
 #define MG_TILE_CASES_6(vectors)                                                                                       \
@@ -237,7 +249,7 @@ MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long
             if (MG_VECTOR_BYTES == 64)
                 __builtin_prefetch(b + MG_ROWS_AHEAD * b_stride + v * MG_LANES);
             MG_VALUE y = MG_NAME(load)(b + (v < vectors - 1 ? v * MG_LANES : last));
-            MG_LOAD_ONCE(y);
+            MG_LOAD_ONCE(y, rows, rows * vectors);
             MG_UNROLL
             for (int r = 0; r < rows; r++)
                 sum[r * vectors + v] += x[r] * y;
