@@ -163,8 +163,8 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
 #define MG_TILE_CASE(rows, vectors)                                                                                    \
     case rows:                                                                                                         \
         if (rows <= MG_TILE_ROWS(vectors))                                                                             \
-            MG_NAME(sum_tile)(rows, vectors, MG_CHAINS(rows * vectors), depth, a, row_step, depth_step, start, panel,  \
-                              panel_step, c, c_stride, accumulate);                                                    \
+            MG_NAME(sum_tile)(rows, vectors, chained ? MG_CHAINS(rows * vectors) : 1, depth, a, row_step, depth_step,  \
+                              start, panel, panel_step, c, c_stride, accumulate);                                      \
         break;
 
 #define MG_TILE_CASES_6(vectors)                                                                                       \
@@ -174,12 +174,14 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
     MG_TILE_CASES_6(vectors) MG_TILE_CASE(7, vectors) MG_TILE_CASE(8, vectors) MG_TILE_CASE(9, vectors)                \
     MG_TILE_CASE(10, vectors) MG_TILE_CASE(11, vectors) MG_TILE_CASE(12, vectors)
 
-/* A tile of `rows` rows, whose rows (sum_rows) or whose columns (sum_columns) are contiguous. */
+/* A tile of `rows` rows, whose rows (sum_rows) or whose columns (sum_columns) are contiguous. The latter are of weight
+ * gradients, which add up in order: rows of zeros before the others change nothing. */
 #define MG_SUM_ROWS(vectors, cases)                                                                                    \
     static void MG_NAME(sum_rows_##vectors)(long rows, long depth, const MG_ELEMENT *a, long row_step,                 \
                                             const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride, int accumulate)     \
     {                                                                                                                  \
         const long depth_step = 1, panel_step = vectors * MG_LANES;                                                    \
+        const int chained = 1;                                                                                         \
         const MG_ELEMENT *start = panel;                                                                               \
         panel += panel_step;                                                                                           \
         switch (rows) {                                                                                                \
@@ -191,6 +193,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
                                                const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride, int accumulate)  \
     {                                                                                                                  \
         const long row_step = 1, panel_step = vectors * MG_LANES;                                                      \
+        const int chained = 0;                                                                                         \
         const MG_ELEMENT *start = panel;                                                                               \
         panel += panel_step;                                                                                           \
         switch (rows) {                                                                                                \
@@ -214,6 +217,7 @@ static void MG_NAME(sum_in_place)(long rows, long depth, const MG_ELEMENT *a, lo
 {
     static const MG_ELEMENT start[2 * MG_LANES] = {0};
     const long depth_step = 1;
+    const int chained = 1;
     switch (rows) {
         MG_TILE_CASES_12(2)
     }
@@ -225,7 +229,7 @@ static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long
 {
     static const MG_ELEMENT start[3 * MG_LANES] = {0};
     const long row_step = 1, c_stride = 3 * MG_LANES;
-    const int accumulate = 0;
+    const int accumulate = 0, chained = 0;
     switch (rows) {
         MG_TILE_CASES_8(3)
     }

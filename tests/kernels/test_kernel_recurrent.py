@@ -330,7 +330,7 @@ def test_no_initial_state_is_zeros(kind, bad, sizes, hidden, instruction_set):
     for a, b in zip(nothing, given):
         assert (a is None and b is None) or np.array_equal(a, b, equal_nan=True)
     for a, b in zip(d_nothing, d_given):
-        assert (a is None and b is None) or np.allclose(a, b, rtol=1e-11, atol=1e-12, equal_nan=True)
+        assert (a is None and b is None) or np.array_equal(a, b, equal_nan=True)
 
 
 @pytest.mark.parametrize("kind", kernels.KINDS)
