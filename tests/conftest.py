@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import importlib.metadata
 import importlib.util
 import secrets
+import signal
 import zlib
 
 import numpy as np
@@ -43,6 +44,9 @@ def check_device(config):
 
 def pytest_configure(config):
     check_device(config)
+    # A shell may let what it starts in the background ignore Ctrl-C, which programs that the tests start would inherit.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "oracle: compares with PyTorch itself; skipped where it is not installed")
 
 
