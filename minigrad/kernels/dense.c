@@ -2,7 +2,7 @@
 #include <string.h>
 #include "dense.h"
 
-/* In a vector. */
+/* How many doubles a vector holds. */
 #if defined(__AVX512F__)
 #define MG_DOUBLES 8
 #elif defined(__AVX2__)

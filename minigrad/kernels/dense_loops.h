@@ -32,7 +32,7 @@ static void MG_DENSE(scaled_difference)(void *to, const void *left, const void *
 typedef MG_ELEMENT MG_DENSE(mg_some) __attribute__((vector_size(MG_DOUBLES * sizeof(MG_ELEMENT))));
 
 /* Sums of blocks of 4096, then the sum of those: what is lost grows with the number of blocks, not of elements. Sixteen
- * partial sums again, whatever the vectors, which are written out because compilers keep an array of these in memory. */
+ * partial sums again, whatever the vectors, which are written out since compilers keep an array of sums in memory. */
 static double MG_DENSE(sum)(const void *from, long n)
 {
     const MG_ELEMENT *a = from;

@@ -42,8 +42,8 @@
 #define MG_IN_PLACE(rows, step, b_stride)                                                                              \
     ((rows) <= MG_ROWS_IN_PLACE && (step) > 2 && (b_stride) * (long)sizeof(MG_ELEMENT) % 2048 != 0)
 
-/* For so few rows at a time a matrix that is not transposed is never packed: as many of its columns are summed at once as
- * there are registers for. */
+/* For so few rows at a time a matrix that is not transposed is never packed: as many of its columns are summed at once
+ * as there are registers for. */
 #if MG_VECTOR_BYTES == 64
 #define MG_WIDE_ROWS 6
 #define MG_WIDE_SUMS 24
@@ -72,8 +72,8 @@
 #define MG_SCATTERED_DEPTH 64
 #define MG_PANELS_PER_COPY 4
 
-/* Keeps a vector that is loaded for several rows in a register, if there is one, where the compiler would load it anew for
- * each of a few. */
+/* Keeps a vector that is loaded for several rows in a register, if there is one, where the compiler would load it anew
+ * for each of a few. */
 #if defined(__AVX2__)
 #define MG_LOAD_ONCE(x, rows, sums)                                                                                    \
     if ((rows) > 1 && (MG_VECTOR_BYTES == 64 || (sums) < 12))                                                          \
@@ -235,9 +235,10 @@ static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long
     }
 }
 
-/* c = a b, or c + a b, for `rows` rows and `vectors` vectors of columns, of which the last begins with column `last`. */
-MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long depth, const MG_ELEMENT *a, long a_stride,
-                              const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride, int accumulate)
+/* c = a b, or c + a b, for `rows` rows and `vectors` vectors of columns; the last begins with column `last`. */
+MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long depth, const MG_ELEMENT *a,
+                              long a_stride, const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride,
+                              int accumulate)
 {
     MG_VALUE sum[MG_TILE_SUMS];
     MG_UNROLL
@@ -282,7 +283,8 @@ static void MG_NAME(multiply_wide)(long rows, long width, long depth, const MG_E
     const long most = mg_smaller(MG_WIDE_SUMS / rows, 8), vectors = (width + MG_LANES - 1) / MG_LANES;
     const int parts = (int)((vectors + most - 1) / most);
     for (int part = 0; part < parts; part++) {
-        const long begin = mg_cut(vectors, part, parts), end = mg_cut(vectors, part + 1, parts), first = begin * MG_LANES;
+        const long begin = mg_cut(vectors, part, parts), end = mg_cut(vectors, part + 1, parts);
+        const long first = begin * MG_LANES;
         const long last = mg_smaller((end - 1) * MG_LANES, width - MG_LANES) - first;
 #define MG_WIDE(rows, vectors)                                                                                         \
     case 16 * rows + vectors:                                                                                          \
