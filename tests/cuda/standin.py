@@ -14,19 +14,29 @@ Out-of-range indices wrap around, as in CuPy.
 """
 
 import contextlib
-import ctypes
 import inspect
-import itertools
 import sys
-import threading
 import types
-import weakref
 
 import numpy as np
+from standin_devices import (
+    DEVICES,
+    CUDARuntimeError,
+    Device,
+    Event,
+    Memory,
+    MemoryPointer,
+    MemoryPool,
+    PinnedMemoryPointer,
+    Stream,
+    UnownedMemory,
+    devices_in_use,
+    get_current_stream,
+    get_elapsed_time,
+    state,
+)
 
 from minigrad import kernels
-
-DEVICES = 2
 
 # What the package uses of CuPy, with CuPy's parameters.
 FUNCTIONS = {
@@ -116,156 +126,6 @@ METHODS = {
 VIEWS = {"broadcast_to", "diagonal", "moveaxis", "ndim", "transpose"}  # no work for the GPU
 
 
-class CUDARuntimeError(RuntimeError):
-    """What CUDA complains of."""
-
-
-# ---------------------------------------------------------------- devices
-
-_state = threading.local()
-
-
-def _stack():
-    if not hasattr(_state, "devices"):
-        _state.devices, _state.streams = [0], []
-    return _state.devices
-
-
-class Device:
-    """A GPU, by its number. As a context manager: the one in use."""
-
-    def __init__(self, device=None):
-        self.id = _stack()[-1] if device is None else int(device)
-
-    def __enter__(self):
-        _stack().append(self.id)
-        return self
-
-    def __exit__(self, *exception):
-        _stack().pop()
-
-    def __eq__(self, other):
-        return isinstance(other, Device) and self.id == other.id
-
-    def __hash__(self):
-        return hash(self.id)
-
-    def use(self):
-        if not 0 <= self.id < DEVICES:
-            raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
-        _stack()[-1] = self.id
-
-    def synchronize(self):
-        pass
-
-
-class Event:
-    """A place in a stream, reached at once."""
-
-    def __init__(self, block=False, disable_timing=False, interprocess=False):
-        self.disable_timing, self.done, self.recorded = disable_timing, True, None
-
-    def record(self, stream=None):
-        self.recorded = stream
-
-    def synchronize(self):
-        pass
-
-
-class Stream:
-    """A queue whose work is done when it is asked for."""
-
-    _numbers = itertools.count(1)
-
-    def __init__(self, null=False, non_blocking=False, ptds=False, *, priority=0):
-        self.ptr, self.done, self.waited = 0 if null else next(self._numbers), True, []
-
-    def __enter__(self):
-        _stack()
-        _state.streams.append(self)
-        return self
-
-    def __exit__(self, *exception):
-        _state.streams.pop()
-
-    def wait_event(self, event):
-        self.waited.append(event)
-
-    def synchronize(self):
-        pass
-
-
-Stream.null = Stream(null=True)
-
-
-def get_current_stream(device_id=-1):
-    _stack()
-    return _state.streams[-1] if _state.streams else Stream.null
-
-
-def get_elapsed_time(start_event, end_event):
-    if start_event.disable_timing or end_event.disable_timing:
-        raise CUDARuntimeError("cudaErrorInvalidResourceHandle: invalid resource handle")
-    return 0.5
-
-
-# ---------------------------------------------------------------- memory
-
-_held = [0] * DEVICES
-
-
-class Memory:
-    """Bytes on a device."""
-
-    def __init__(self, size, device_id):
-        self.size, self.device_id = size, device_id
-        self._bytes = np.empty(max(size, 1), np.uint8)
-        self.ptr = self._bytes.ctypes.data
-        _held[device_id] += size
-        weakref.finalize(self, self._free, size, device_id)
-
-    @staticmethod
-    def _free(size, device_id):
-        _held[device_id] -= size
-
-    @property
-    def device(self):
-        return Device(self.device_id)
-
-
-class UnownedMemory:
-    """Bytes that another object owns."""
-
-    def __init__(self, ptr, size, owner, device_id=-1):
-        self.ptr, self.size, self._owner, self.device_id = ptr, size, owner, device_id
-        self._bytes = np.frombuffer((ctypes.c_uint8 * max(size, 1)).from_address(ptr), np.uint8)
-
-    device = Memory.device
-
-
-class MemoryPointer:
-    """A place in a memory."""
-
-    def __init__(self, mem, offset):
-        self.mem, self.ptr, self.device_id, self.device = mem, mem.ptr + offset, mem.device_id, mem.device
-
-
-class PinnedMemoryPointer(bytearray):
-    """Stands for pinned memory: the base of what `empty_pinned` makes."""
-
-
-class MemoryPool:
-    def used_bytes(self):
-        return _held[_stack()[-1]]
-
-    total_bytes = used_bytes
-
-    def free_all_blocks(self):
-        pass
-
-
-# ---------------------------------------------------------------- arrays
-
 _scalars = (bool, int, float, complex, np.generic)
 
 
@@ -292,10 +152,10 @@ def _wrap(result, *sources):
 
 def _same_device(arrays):
     for array in arrays:
-        if array.data.device_id != _stack()[-1]:
+        if array.data.device_id != devices_in_use()[-1]:
             raise ValueError(
                 f"Array device must be same as the current device: array device = {array.data.device_id} while "
-                f"current = {_stack()[-1]}"
+                f"current = {devices_in_use()[-1]}"
             )
 
 
@@ -322,7 +182,7 @@ class ndarray:
         made = np.empty(shape, dtype, order)
         self.base, self.data = None, memptr
         if memptr is None:
-            self.data = MemoryPointer(Memory(made.nbytes, _stack()[-1]), 0)
+            self.data = MemoryPointer(Memory(made.nbytes, devices_in_use()[-1]), 0)
         offset = self.data.ptr - self.data.mem.ptr
         self._host = np.ndarray(made.shape, made.dtype, self.data.mem._bytes, offset, strides or made.strides)
 
@@ -402,7 +262,7 @@ class ndarray:
             return ndarray._new(self._host.astype(dtype, order=order))
 
     def copy(self, order="C"):
-        if _stack()[-1] == self.data.device_id or order == "C":
+        if devices_in_use()[-1] == self.data.device_id or order == "C":
             return ndarray._new(self._host.copy(order))
         raise AssertionError("not needed")
 
@@ -647,7 +507,7 @@ def _array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, block
         strides = seen["strides"]
         length = kind.itemsize * count if strides is None else kind.itemsize + sum(
             (n - 1) * s for n, s in zip(seen["shape"], strides))  # fmt: skip
-        memory = UnownedMemory(seen["data"][0], length, obj, _stack()[-1])
+        memory = UnownedMemory(seen["data"][0], length, obj, devices_in_use()[-1])
         return ndarray(seen["shape"], kind, MemoryPointer(memory, 0), strides)
     return ndarray._new(np.array(obj, dtype, order=order))
 
@@ -714,7 +574,7 @@ def modules():
         Device=Device, Event=Event, MemoryPointer=MemoryPointer, PinnedMemoryPointer=PinnedMemoryPointer, Stream=Stream,
         UnownedMemory=UnownedMemory, get_current_stream=get_current_stream, get_elapsed_time=get_elapsed_time,
         runtime=types.SimpleNamespace(
-            CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: DEVICES, getDevice=lambda: _stack()[-1],
+            CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: DEVICES, getDevice=lambda: devices_in_use()[-1],
             getDeviceProperties=lambda number: properties,
         ),
     )  # fmt: skip
@@ -735,7 +595,7 @@ def install(monkeypatch):
     monkeypatch.setattr(devices, "_cpu_instead", False)
     monkeypatch.setattr(random, "_of_gpus", {})
     monkeypatch.setattr(random, "_seed_of_gpus", None)
-    monkeypatch.setattr(_state, "devices", [0], raising=False)
-    monkeypatch.setattr(_state, "streams", [], raising=False)
+    monkeypatch.setattr(state, "devices", [0], raising=False)
+    monkeypatch.setattr(state, "streams", [], raising=False)
     assert devices.is_available()
     return cupy
