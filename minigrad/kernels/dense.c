@@ -1,27 +1,12 @@
 /* Losses over contiguous arrays. Compiled once per instruction set, which MG_SET names. */
-#include <string.h>
 #include "dense.h"
 
-/* How many doubles a vector holds. */
-#if defined(__AVX512F__)
-#define MG_DOUBLES 8
-#elif defined(__AVX2__)
-#define MG_DOUBLES 4
-#else
-#define MG_DOUBLES 2
-#endif
-
-typedef double mg_doubles __attribute__((vector_size(MG_DOUBLES * sizeof(double))));
-
-#define MG_DENSE(name) name##_f32
-#define MG_ELEMENT float
+#define MG_REAL 64
 #include "dense_loops.h"
-#undef MG_DENSE
-#undef MG_ELEMENT
-
-#define MG_DENSE(name) name##_f64
-#define MG_ELEMENT double
+#undef MG_REAL
+#define MG_REAL 32
 #include "dense_loops.h"
+#undef MG_REAL
 
 #define MG_EXPORT(name, set) MG_EXPORT_(name, set)
 #define MG_EXPORT_(name, set) name##_##set
