@@ -11,6 +11,8 @@
  * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation for tiny x.
  * sigmoid:  with z = e^-|x|:  1 / (1 + z) for x >= 0 and z / (1 + z) for x < 0: relative precision in both tails.
  *
+ * With AVX-512, float32 tanh and sigmoid are looked up instead (lookup.h).
+ *
  * NaN comes out as NaN, the infinities as the limits, and tanh keeps the sign of zero. Errors stay below 2 units in the
  * last place, subnormal results included.
  */
@@ -313,7 +315,7 @@ MG_FN MG_VALUE MG_NAME(over_sum)(MG_VALUE numerator, MG_ELEMENT a, MG_VALUE b, c
 #endif
 }
 
-MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
+MG_FN MG_VALUE MG_NAME(tanh_by_exp)(MG_VALUE x)
 {
     MG_BITS sign = (MG_BITS)x & (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0);
     MG_VALUE n, rest;
@@ -327,9 +329,23 @@ MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
     return (MG_VALUE)((MG_BITS)MG_NAME(over_sum)(t, 2, t, &rest) | sign);
 }
 
-MG_FN MG_VALUE MG_NAME(sigmoid)(MG_VALUE x)
+MG_FN MG_VALUE MG_NAME(sigmoid_by_exp)(MG_VALUE x)
 {
     MG_VALUE one = MG_NAME(splat)(1);
     MG_VALUE z = MG_NAME(exp_within)(-MG_NAME(at_most)(MG_NAME(absolute)(x), -MG_EXP_MIN));
     return MG_NAME(over_sum)(MG_NAME(by_sign)(x, z, one), 1, z, NULL);
 }
+
+#if MG_VECTOR_BYTES == 64 && MG_REAL == 32
+#include "lookup.h"
+#else
+MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
+{
+    return MG_NAME(tanh_by_exp)(x);
+}
+
+MG_FN MG_VALUE MG_NAME(sigmoid)(MG_VALUE x)
+{
+    return MG_NAME(sigmoid_by_exp)(x);
+}
+#endif

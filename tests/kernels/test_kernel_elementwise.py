@@ -134,6 +134,18 @@ def test_float64_functions_are_accurate(name, bound, instruction_set):
         assert error.max() <= bound, x[error.argmax()]
 
 
+@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_element_does_not_depend_on_its_neighbours(name, instruction_set, dtype):
+    """Some share a vector with others that are found in another way: far out, infinite, not a number."""
+    rng = np.random.default_rng(4)
+    x = (rng.standard_normal(400) * rng.choice([0.01, 1, 10, 100], 400)).astype(dtype)
+    x[::37], x[5::41], x[9::43] = np.nan, np.inf, -np.inf
+    function = getattr(kernels, name)
+    with np.errstate(all="ignore"):
+        same(function(x), np.concatenate([function(x[i : i + 1]) for i in range(len(x))]))
+
+
 def operands():
     """Everything that is not of the frequent case."""
     a = np.linspace(-2, 2, 12, dtype=np.float32)
