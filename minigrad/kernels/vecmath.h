@@ -11,7 +11,7 @@
  * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation for tiny x.
  * sigmoid:  with z = e^-|x|:  1 / (1 + z) for x >= 0 and z / (1 + z) for x < 0: relative precision in both tails.
  *
- * With AVX-512, float32 tanh and sigmoid are looked up instead (lookup.h).
+ * With AVX-512 and AVX2, float32 tanh and sigmoid are looked up instead (lookup.h).
  *
  * NaN comes out as NaN, the infinities as the limits, and tanh keeps the sign of zero. Errors stay below 2 units in the
  * last place, subnormal results included.
@@ -336,7 +336,7 @@ MG_FN MG_VALUE MG_NAME(sigmoid_by_exp)(MG_VALUE x)
     return MG_NAME(over_sum)(MG_NAME(by_sign)(x, z, one), 1, z, NULL);
 }
 
-#if MG_VECTOR_BYTES == 64 && MG_REAL == 32
+#if MG_VECTOR_BYTES >= 32 && MG_REAL == 32
 #include "lookup.h"
 #else
 MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
