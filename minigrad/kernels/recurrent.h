@@ -110,7 +110,7 @@ typedef struct {
     void *c;
     int keep;               /* whether all of b is packed and stays in the scratch, for products with other rows of a */
     int kept;               /* whether it is there already */
-    int parts, by_rows, few; /* set by product_plan */
+    int parts, by_rows, by_depth, few; /* set by product_plan */
     void *scratch;          /* set by product */
 } mg_product;
 

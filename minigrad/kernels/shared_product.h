@@ -52,8 +52,22 @@ static size_t MG_NAME(panel_bytes)(const mg_product *p, long width)
            sizeof(MG_ELEMENT);
 }
 
-/* Threads share a product by columns, each packing its own, if there are enough of them; else by rows, when all pack
- * the same. */
+/* Where the threads that share a product by depth leave what they made. */
+static size_t MG_NAME(result_bytes)(const mg_product *p)
+{
+    const size_t bytes = (size_t)(p->rows * p->width) * sizeof(MG_ELEMENT);
+    return (bytes + MG_VECTOR_BYTES - 1) / MG_VECTOR_BYTES * MG_VECTOR_BYTES;
+}
+
+static MG_ELEMENT *MG_NAME(partial_result)(const mg_product *p, int part)
+{
+    return (MG_ELEMENT *)((char *)p->scratch + (size_t)p->parts * MG_NAME(panel_bytes)(p, p->width) +
+                          (size_t)part * MG_NAME(result_bytes)(p));
+}
+
+/* Threads share a product by columns, each packing its own, if there are enough of them; or by rows, when all pack the
+ * same; or, if it is deep and small as the gradient of a small weight is, by depth, when nothing is done twice, and
+ * what the others than the first have made is added at the end. */
 static size_t MG_NAME(product_plan)(mg_product *p, int threads)
 {
     const long block = 2 * MG_LANES, panels = (p->width + block - 1) / block;
@@ -61,11 +75,39 @@ static size_t MG_NAME(product_plan)(mg_product *p, int threads)
     p->few = p->rows <= MG_FEW_ROWS && p->b_transposed && !p->a_transposed;
     p->parts = mg_parts(threads, 2.0 * (double)p->rows * (double)p->width * (double)p->depth,
                         panels > tiles ? panels : tiles);
+    p->by_depth = p->parts > 1 && p->a_transposed && !p->b_transposed && !p->bias && p->c_step == p->width &&
+                  p->depth >= 2 * p->parts * p->rows && p->depth >= p->parts * MG_DEPTH_AT_ONCE;
     p->by_rows = !p->few && panels < MG_PANELS_PER_SHARE * p->parts && tiles > panels;
     if (p->few)
         p->parts = (int)mg_smaller(p->parts, panels);
+    if (p->by_depth)
+        return (size_t)p->parts * (MG_NAME(panel_bytes)(p, p->width) + MG_NAME(result_bytes)(p));
     return (size_t)p->parts *
            MG_NAME(panel_bytes)(p, p->by_rows ? p->width : (panels + p->parts - 1) / p->parts * block);
+}
+
+/* The rows of both factors from mg_cut on, into the result itself or into a place for it in the scratch. */
+static void MG_NAME(product_slice)(const mg_product *p, int part)
+{
+    const size_t panels = MG_NAME(panel_bytes)(p, p->width);
+    const long start = mg_cut(p->depth, part, p->parts);
+    mg_product slice = *p;
+    slice.depth = mg_cut(p->depth, part + 1, p->parts) - start;
+    slice.a = (const MG_ELEMENT *)p->a + start * p->a_step;
+    if (start < p->split) {
+        slice.b = (const MG_ELEMENT *)p->b + start * p->b_step;
+        slice.split = mg_smaller(p->split - start, slice.depth);
+    } else {
+        slice.b = (const MG_ELEMENT *)p->b_rest + (start - p->split) * p->rest_step;
+        slice.b_step = p->rest_step;
+        slice.split = slice.depth;
+    }
+    if (part > 0) {
+        slice.c = MG_NAME(partial_result)(p, part);
+        slice.accumulate = 0;
+    }
+    MG_NAME(product_block)(&slice, 0, p->rows, 0, p->width,
+                           (MG_ELEMENT *)p->scratch + (size_t)part * panels / sizeof(MG_ELEMENT));
 }
 
 static void MG_NAME(product_part)(void *context, int part)
@@ -73,7 +115,9 @@ static void MG_NAME(product_part)(void *context, int part)
     const mg_product *p = context;
     const long block = 2 * MG_LANES, panels = (p->width + block - 1) / block;
     const long most = MG_TILE_ROWS(2), tiles = (p->rows + most - 1) / most;
-    if (p->by_rows)
+    if (p->by_depth)
+        MG_NAME(product_slice)(p, part);
+    else if (p->by_rows)
         MG_NAME(product_block)(p, mg_cut(tiles, part, p->parts) * most,
                                mg_smaller(p->rows, mg_cut(tiles, part + 1, p->parts) * most), 0, p->width,
                                (MG_ELEMENT *)p->scratch +
@@ -90,6 +134,12 @@ static void MG_NAME(product)(mg_product *p, void *scratch)
 {
     p->scratch = scratch;
     mg_parallel(MG_NAME(product_part), p, p->parts);
+    for (int part = 1; part < p->parts && p->by_depth; part++) {
+        const MG_ELEMENT *more = MG_NAME(partial_result)(p, part);
+        MG_ELEMENT *c = p->c;
+        for (long i = 0; i < p->rows * p->width; i++)
+            c[i] += more[i];
+    }
 }
 
 typedef struct {

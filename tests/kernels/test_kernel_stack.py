@@ -137,12 +137,16 @@ def test_missing_upstream_gradients_are_zeros(kind, missing):
         assert (a is None and b is None) or np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("sizes", [(32,) * 12, (40, 33, 30, 30, 8, 2)], ids=["even", "uneven"])
+@pytest.mark.parametrize(
+    ("sizes", "hidden"),
+    [((32,) * 12, 150), ((40, 33, 30, 30, 8, 2), 150), ((40,) * 30, 65)],
+    ids=["even", "uneven", "deep"],
+)
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("kind", kernels.KINDS)
-def test_two_threads_agree_with_one_and_repeat_their_bits(kind, directions, sizes, two_threads):
+def test_two_threads_agree_with_one_and_repeat_their_bits(kind, directions, sizes, hidden, two_threads):
     rng = np.random.default_rng(5)
-    x, h0, c0, weights = make(rng, kind, 2, directions, sizes, hidden=150, features=60)
+    x, h0, c0, weights = make(rng, kind, 2, directions, sizes, hidden=hidden, features=60)
     results = []
     for threads in (2, 2, 1):
         kernels.set_num_threads(threads)

@@ -50,7 +50,8 @@ def same(a, b):
 @pytest.mark.parametrize("reverse", [False, True])
 def test_threads_change_nothing_but_the_rounding(kind, dtype, reverse):
     eps = np.finfo(dtype).eps
-    for sizes, hidden, features in ((SIZES, 200, 70), (np.full(9, 37), 201, 3), (np.array([300]), 190, 333)):
+    shapes = ((SIZES, 200, 70), (np.full(9, 37), 201, 3), (np.array([300]), 190, 333), (np.full(60, 40), 65, 33))
+    for sizes, hidden, features in shapes:
         arguments, d = make(kind, hidden, features, sizes, dtype)
         kernels.set_num_threads(1)
         alone = run(kind, arguments, d, sizes, reverse)
