@@ -235,8 +235,9 @@ static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long
     }
 }
 
-/* c = a b, or c + a b, for `rows` rows and `vectors` vectors of columns; the last begins with column `last`. */
-MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long depth, const MG_ELEMENT *a,
+/* c = a b, or c + a b, for `rows` rows and `vectors` vectors of columns; the last begins with column `last`. The depth
+ * goes by `step`, 1 or -1 with `a` and `b` at its end. */
+MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long depth, long step, const MG_ELEMENT *a,
                               long a_stride, const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride,
                               int accumulate)
 {
@@ -244,15 +245,15 @@ MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long
     MG_UNROLL
     for (int i = 0; i < rows * vectors; i++)
         sum[i] = MG_NAME(splat)(0);
-    for (long d = 0; d < depth; d++, b += b_stride) {
+    for (long d = 0; d < depth; d++, a += step, b += step * b_stride) {
         MG_VALUE x[MG_TILE_MOST_ROWS];
         MG_UNROLL
         for (int r = 0; r < rows; r++)
-            x[r] = MG_NAME(splat)(a[r * a_stride + d]);
+            x[r] = MG_NAME(splat)(a[r * a_stride]);
         MG_UNROLL
         for (int v = 0; v < vectors; v++) {
             if (MG_VECTOR_BYTES == 64)
-                __builtin_prefetch(b + MG_ROWS_AHEAD * b_stride + v * MG_LANES);
+                __builtin_prefetch(b + step * MG_ROWS_AHEAD * b_stride + v * MG_LANES);
             MG_VALUE y = MG_NAME(load)(b + (v < vectors - 1 ? v * MG_LANES : last));
             MG_LOAD_ONCE(y, rows, rows * vectors);
             MG_UNROLL
@@ -275,22 +276,29 @@ MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long
 }
 
 /* c = a b, or c + a b, for at most MG_WIDE_ROWS rows and at least a vector of columns, of b read where it lies: as many
- * columns at once as there are registers for, so that b is read from its beginning to its end. The last vector begins
- * where it ends with the last column; what it shares with the one before, both add to and store alike. */
-static void MG_NAME(multiply_wide)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
+ * columns at once as there are registers for, so that b is read from its beginning to its end, or the other way. The
+ * last vector begins where it ends with the last column; what it shares with the one before, both add to and store
+ * alike. */
+static void MG_NAME(multiply_wide)(long rows, long width, long depth, int backwards, const MG_ELEMENT *a, long a_stride,
                                    const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride, int accumulate)
 {
+    const long step = backwards ? -1 : 1;
     const long most = mg_smaller(MG_WIDE_SUMS / rows, 8), vectors = (width + MG_LANES - 1) / MG_LANES;
     const int parts = (int)((vectors + most - 1) / most);
-    for (int part = 0; part < parts; part++) {
+    if (backwards) {
+        a += depth - 1;
+        b += (depth - 1) * b_stride;
+    }
+    for (int i = 0; i < parts; i++) {
+        const int part = backwards ? parts - 1 - i : i;
         const long begin = mg_cut(vectors, part, parts), end = mg_cut(vectors, part + 1, parts);
         const long first = begin * MG_LANES;
         const long last = mg_smaller((end - 1) * MG_LANES, width - MG_LANES) - first;
 #define MG_WIDE(rows, vectors)                                                                                         \
     case 16 * rows + vectors:                                                                                          \
         if (rows * vectors <= MG_WIDE_SUMS)                                                                            \
-            MG_NAME(wide_tile)(rows, vectors, last, depth, a, a_stride, b + first, b_stride, c + first, c_stride,      \
-                               accumulate);                                                                            \
+            MG_NAME(wide_tile)(rows, vectors, last, depth, step, a, a_stride, b + first, b_stride, c + first,          \
+                               c_stride, accumulate);                                                                  \
         break;
 #define MG_WIDE_4(rows) MG_WIDE(rows, 1) MG_WIDE(rows, 2) MG_WIDE(rows, 3) MG_WIDE(rows, 4)
 #define MG_WIDE_8(rows) MG_WIDE(rows, 5) MG_WIDE(rows, 6) MG_WIDE(rows, 7) MG_WIDE(rows, 8)

@@ -73,6 +73,15 @@ static int MG_NAME(never_packs)(const mg_sequence *s)
     return s->batch <= MG_WIDE_ROWS && s->hidden >= MG_LANES;
 }
 
+/* Whether W_hh is read the other way in every other step, so that a step finds in the first-level cache what the one
+ * before read last. A larger one is fetched ahead better in order. */
+#define MG_TURNED_BYTES (128 * 1024)
+
+static int MG_NAME(turns)(const mg_sequence *s)
+{
+    return mg_wide(s) * s->hidden * (long)sizeof(MG_ELEMENT) <= MG_TURNED_BYTES;
+}
+
 /* W_hh is packed in slices along its depth, which is the width of the gates. After them in the scratch, GRU has a
  * step's rows of the gradient of the recurrent side. */
 static size_t MG_NAME(backward_panels)(const mg_sequence *s)
@@ -102,6 +111,7 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratc
     MG_ELEMENT *dh = s->d_h0, *dc = s->d_c0;
     MG_ELEMENT *step = s->kind == MG_GRU ? scratch + MG_NAME(backward_panels)(s) : NULL;
     const MG_ELEMENT *w_hh = MG_IN_PLACE(s->rows, s->batch, hidden) ? s->w_hh : NULL;
+    const int turns = MG_NAME(turns)(s);
     for (long i = s->until - 1; i >= s->done; i--) {
         long t = s->reverse ? s->steps - 1 - i : i;
         long row = (long)s->offsets[t], count = mg_smaller((long)s->batch_sizes[t], end);
@@ -113,8 +123,8 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratc
         if (count <= begin || (!s->initial && i == 0))
             continue;
         if (MG_NAME(never_packs)(s)) {
-            MG_NAME(multiply_wide)(count - begin, hidden, wide, d_b + begin * stride, stride, s->w_hh, hidden,
-                                   dh + begin * hidden, hidden, s->kind == MG_GRU);
+            MG_NAME(multiply_wide)(count - begin, hidden, wide, turns && i % 2, d_b + begin * stride, stride, s->w_hh,
+                                   hidden, dh + begin * hidden, hidden, s->kind == MG_GRU);
             continue;
         }
         for (long start = 0; start < wide; start += MG_DEPTH_AT_ONCE)

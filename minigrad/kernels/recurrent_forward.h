@@ -72,10 +72,13 @@ MG_FN void MG_NAME(cells_forward)(const mg_sequence *s, const MG_NAME(tile) *til
 }
 
 /* The cells of `count` rows from `row` on; `h`, its rows `h_stride` apart, and `c` are the states before, `c_out`
- * may be `c` itself. If `at_rest`, h is zeros, whose product with W_hh the panels start from anyway. W_hh is used
- * from `panels`, or, if there are so few rows that it was not packed, from where it lies; `panels` is then scratch. */
+ * may be `c` itself. Units come in order or `backwards`, in turns, so that a step finds in the caches the panels that
+ * the one before used last. If `at_rest`, h is zeros, whose product with W_hh the panels start from anyway. W_hh is
+ * used from `panels`, or, if there are so few rows that it was not packed, from where it lies; `panels` is then
+ * scratch. */
 static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long row, long count, const MG_ELEMENT *h,
-                                  long h_stride, const MG_ELEMENT *c, MG_ELEMENT *c_out, int at_rest)
+                                  long h_stride, const MG_ELEMENT *c, MG_ELEMENT *c_out, int backwards,
+                                  int at_rest)
 {
     const long hidden = s->hidden, wide = mg_wide(s), depth = at_rest ? 0 : hidden;
     const int gates = MG_NAME(vectors)(s), gated = gates > 2, packed = s->rows > MG_FEW_ROWS;
@@ -83,8 +86,10 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
     MG_ELEMENT sums[MG_TILE_SUMS * MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
     if (!packed)
         MG_NAME(multiply_few)(count, wide, hidden, h, h_stride, s->w_hh, hidden, s->b_hh, panels, wide, 0);
-    for (long unit = 0; unit < hidden; unit += block) {
-        const long left = hidden - unit;
+    const long blocks = (hidden + block - 1) / block;
+    for (long k = 0; k < blocks; k++) {
+        const long unit = (backwards ? blocks - 1 - k : k) * block, left = hidden - unit;
+        const MG_ELEMENT *panel = panels + unit / block * (gated ? gates : 2) * MG_LANES * (hidden + 1);
         const int vectors = gated ? MG_NAME(gated_vectors)(left, gates) : left <= MG_LANES ? 1 : 2;
         const long tiles = (count + MG_TILE_ROWS(vectors) - 1) / MG_TILE_ROWS(vectors);
         for (long i = 0, first = 0, next; i < tiles; i++, first = next) {
@@ -97,19 +102,17 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
                 tile.row_step = wide;
                 tile.gate_step = gated ? hidden : MG_LANES;
             } else if (vectors == 4) {
-                MG_NAME(sum_rows_4)(tile.count, depth, h_tile, h_stride, panels, sums, 4 * MG_LANES, 0);
+                MG_NAME(sum_rows_4)(tile.count, depth, h_tile, h_stride, panel, sums, 4 * MG_LANES, 0);
             } else if (vectors == 3) {
-                MG_NAME(sum_rows_3)(tile.count, depth, h_tile, h_stride, panels, sums, 3 * MG_LANES, 0);
+                MG_NAME(sum_rows_3)(tile.count, depth, h_tile, h_stride, panel, sums, 3 * MG_LANES, 0);
             } else if (vectors == 2) {
-                MG_NAME(sum_rows_2)(tile.count, depth, h_tile, h_stride, panels, sums, 2 * MG_LANES, 0);
+                MG_NAME(sum_rows_2)(tile.count, depth, h_tile, h_stride, panel, sums, 2 * MG_LANES, 0);
             } else {
-                MG_NAME(sum_rows_1)(tile.count, depth, h_tile, h_stride, panels, sums, MG_LANES, 0);
+                MG_NAME(sum_rows_1)(tile.count, depth, h_tile, h_stride, panel, sums, MG_LANES, 0);
             }
             MG_NAME(cells_forward)(s, &tile, row + first, unit, h_tile, h_stride, c ? c + first * hidden : NULL,
                                    c ? c_out + first * hidden : NULL);
         }
-        if (packed)
-            panels += vectors * MG_LANES * (hidden + 1);
     }
 }
 
@@ -137,11 +140,11 @@ static void MG_NAME(sequences_forward)(const mg_sequence *s, MG_ELEMENT *panels,
         if (carried > begin)
             MG_NAME(step_forward)(s, panels, row + begin, carried - begin, h + (before + begin) * apart, apart,
                                   c ? c + (before + begin) * hidden : cn ? cn + begin * hidden : NULL,
-                                  c_out ? c_out + begin * hidden : NULL, 0);
+                                  c_out ? c_out + begin * hidden : NULL, i % 2, 0);
         if (count > started)
             MG_NAME(step_forward)(s, panels, row + started, count - started, h0 + started * hidden, hidden,
                                   c ? c0 + started * hidden : cn ? cn + started * hidden : NULL,
-                                  c_out ? c_out + started * hidden : NULL, s->at_rest);
+                                  c_out ? c_out + started * hidden : NULL, i % 2, s->at_rest);
         long last = s->reverse ? (i == s->steps - 1 ? 0 : count) : i == s->steps - 1 ? 0 : (long)s->batch_sizes[t + 1];
         last = last > begin ? last : begin;
         if (count > last) {
