@@ -102,10 +102,12 @@ def step(str rule, list rows, *numbers):
     cdef mg_optim_step *run
     index, arrays, count, optional = RULES[rule]
     own = count - len(numbers)
+    if own < 0:
+        raise ValueError(f"{rule}: takes {count} numbers, got {len(numbers)}")
     for k in range(own, count):
         values[k] = numbers[k - own]
     for row in rows:
-        if own < 0 or len(row) != arrays + own:
+        if len(row) != arrays + own:
             raise ValueError(f"{rule}: a row must hold {arrays} arrays and {own} numbers, got {len(row)} values")
         type = taken(row, arrays, optional, memory)
         if type < 0:
