@@ -153,7 +153,7 @@ def handed_back(folder):
     a = np.ones(3)
     for rule, row, numbers, message in (
         ("adam", (a, a, a, a), (0.9, 0.9, 0.1, 0.0), "adam: a row must hold 4 arrays and 1 numbers, got 4 values"),
-        ("rprop", (a, a, a), (0.5, 1.2, 1e-6, 50.0, 1.0), "rprop: a row must hold 4 arrays and -1 numbers"),
+        ("rprop", (a, a, a), (0.5, 1.2, 1e-6, 50.0, 1.0), "rprop: takes 4 numbers, got 5"),
     ):
         for step in (kernels.step, lambda *given: optim.step(card, *given)):
             with pytest.raises(ValueError, match=message):

@@ -57,9 +57,11 @@ def step(device, rule, rows, *numbers):
     """As step of minigrad.kernels, for arrays of `device`."""
     _, arrays, count, optional = RULES[rule]
     own = count - len(numbers)
+    if own < 0:
+        raise ValueError(f"{rule}: takes {count} numbers, got {len(numbers)}")
     left, taken, occupied = [], {4: [], 8: []}, {4: [], 8: []}
     for row in rows:
-        if own < 0 or len(row) != arrays + own:
+        if len(row) != arrays + own:
             raise ValueError(f"{rule}: a row must hold {arrays} arrays and {own} numbers, got {len(row)} values")
         addresses = _addresses(device, row[:arrays], optional)
         spans = [(a, a + row[0].nbytes) for a in addresses or () if a]
