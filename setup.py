@@ -31,9 +31,9 @@ DIRECTIVES = {
     "freethreading_compatible": False,
 }
 
-MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("CYTHON_WITHOUT_ASSERTIONS", None)]
-if DEBUG:
-    MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("MINIGRAD_DEBUG", "1")]
+# NumPy's headers offer what the oldest NumPy had that they were ever meant for, unless told otherwise.
+NUMPY_MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
+MACROS = [*NUMPY_MACROS, ("MINIGRAD_DEBUG", "1") if DEBUG else ("CYTHON_WITHOUT_ASSERTIONS", None)]
 
 # Exactly the features that minigrad/kernels/dispatch.h asks the processor for, under the names of the x86-64 levels
 # they belong to; -march=x86-64-v3 would add a few that a program cannot ask for with every compiler.
