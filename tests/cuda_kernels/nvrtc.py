@@ -19,12 +19,15 @@ class Resources(NamedTuple):
 
 
 def find():
-    """The library of the package nvidia-cuda-nvrtc-cu12 (or -cu13), or None."""
+    """The library of the package nvidia-cuda-nvrtc-cu12, or that of a later one if there is no other, or None."""
     if platform.system() != "Linux":
         return None
     package = importlib.util.find_spec("nvidia")
     for folder in package.submodule_search_locations if package else ():
-        for path in sorted(Path(folder).glob("*/lib/libnvrtc.so.1[0-9]")):
+        for path in sorted(Path(folder).glob("*/lib/libnvrtc.so.1[0-9]"), key=lambda path: path.name):
+            # It opens this by its name alone, which not every package's library finds beside itself.
+            for builtins in path.parent.glob("libnvrtc-builtins.so.*"):
+                ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
             return ctypes.CDLL(str(path))
     return None
 
