@@ -196,7 +196,8 @@ for _function in (max, min):
         _function.__name__, _function,
         [*_PAIRED, S(APART, dim=1, keepdim=True),
          S(APART, T(3, 4, low=-1.93, high=2.11, distinct=True)),
-         S(APART, T(4, low=-1.95, high=2.11, distinct=True)), S(T(2, 2), other=T(2, 1))],
+         S(APART, T(4, low=-1.95, high=2.11, distinct=True)),
+         S(T(2, 2, distinct=True), other=T(2, 1, low=-1.93, high=2.11, distinct=True))],
         [NO_SUCH_DIM, BOOL_DIM, _NONE, (S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"),
          (S(T(3, 4), 1, other=T(3, 4)), TypeError, "not both")], types=ALL,
     )  # fmt: skip
