@@ -56,6 +56,7 @@ def _torch_distance(torch, x1, x2, p=2, eps=1e-6):
 
 
 _ROWS, _OTHERS = T(3, 4, distinct=True), T(3, 4, low=3, high=5)
+_APART = T(3, 4, low=-2.15, high=1.85, distinct=True)  # from _ROWS by thirds and 0.15: never by 0 or 0.4, the margins
 _ABOVE, _BELOW = T(3, 4, low=2.5, high=4.5), T(3, 4, low=-4, high=-2.5)
 row(
     "cosine_similarity", cosine_similarity,
@@ -248,7 +249,7 @@ row(
 )  # fmt: skip
 row(
     "margin_ranking_loss", margin_ranking_loss,
-    [S(_ROWS, T(3, 4), _SIGNS, **o) for o in _AVERAGES] + [S(_ROWS, T(3, 4), _SIGNS, 0.4)],
+    [S(_ROWS, _APART, _SIGNS, **o) for o in _AVERAGES] + [S(_ROWS, _APART, _SIGNS, 0.4)],
     [(S(T(3), T(4), T(3)), RuntimeError, "do not broadcast")], oracle="nn.functional.margin_ranking_loss", **FUNCTIONAL,
 )  # fmt: skip
 row(
