@@ -57,6 +57,9 @@ def _torch_distance(torch, x1, x2, p=2, eps=1e-6):
 
 _ROWS, _OTHERS = T(3, 4, distinct=True), T(3, 4, low=3, high=5)
 _APART = T(3, 4, low=-2.15, high=1.85, distinct=True)  # from _ROWS by thirds and 0.15: never by 0 or 0.4, the margins
+# Cosines above 0.5, one of them wanted, and one below -0.5, not wanted: far from the margins 0 and 0.2.
+_POSITIVE = T(3, 4, low=0.5, high=2)
+_BESIDE = T(3, 4, values=[[0.7, 1.9, 1.1, 0.6], [1.3, 0.5, 1.8, 0.9], [-0.8, -1.7, -0.6, -1.2]])
 _ABOVE, _BELOW = T(3, 4, low=2.5, high=4.5), T(3, 4, low=-4, high=-2.5)
 row(
     "cosine_similarity", cosine_similarity,
@@ -254,7 +257,7 @@ row(
 )  # fmt: skip
 row(
     "cosine_embedding_loss", cosine_embedding_loss,
-    [S(_ROWS, T(3, 4), _SIDES, **o) for o in _AVERAGES] + [S(_ROWS, T(3, 4), _SIDES, 0.2)],
+    [S(_POSITIVE, _BESIDE, _SIDES, **o) for o in _AVERAGES] + [S(_POSITIVE, _BESIDE, _SIDES, 0.2)],
     [(S(_ROWS, T(3, 5), _SIDES), RuntimeError, "one size"),
      (S(_ROWS, T(3, 4), T(4)), RuntimeError, "one element a sample")],
     oracle="nn.functional.cosine_embedding_loss", **FUNCTIONAL,

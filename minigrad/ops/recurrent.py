@@ -255,26 +255,44 @@ def recurrent_step(kind, x, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
 _REFUSED_WIDTH = "must have shape"
 
 
-def _layer_samples(kind):
+def _weights(kind):
+    """w_ih, w_hh, b_ih, b_hh of a cell with 2 features and 3 units, and the same weights for one without biases.
+
+    relu has a kink at 0, which finite differences must not meet. Of its units one never fires here and two always do:
+    beside the biases the products with the small weights are small; without them the weights of a unit have one sign,
+    as its inputs do (`_range`)."""
     wide = GATES[kind] * 3
+    if kind != "RNN_RELU":
+        return [T(wide, 2), T(wide, 3), T(wide), T(wide)], [T(wide, 2), T(wide, 3)]
+    small = {"low": -0.1, "high": 0.1}
+    return (
+        [T(3, 2, **small), T(3, 3, **small), T(3, values=[3.1, -3.2, 2.9]), T(3, low=-0.3, high=0.3)],
+        [T(3, 2, values=[[0.3, 0.7], [-0.6, -0.2], [0.9, 0.4]]),
+         T(3, 3, values=[[0.5, 0.1, 0.2], [-0.3, -0.8, -0.4], [0.7, 0.6, 0.15]])],
+    )  # fmt: skip
+
+
+def _range(kind):
+    return {"low": 0.5} if kind == "RNN_RELU" else {}
+
+
+def _layer_samples(kind):
     states = [T(1, 2, 3)] * (2 if kind == "LSTM" else 1)
-    weights = [T(wide, 2), T(wide, 3)]
-    biases = [T(wide), T(wide)]
+    weights, alone = _weights(kind)
     return [
-        S(T(3, 2, 2), *states, *weights, *biases, None, 1),
-        S(T(3, 2, 2), *[None] * len(states), *weights, None, None, None, 1),
-        S(T(4, 2), *states, *weights, *biases, np.array([2, 1, 1]), 1),
-    ], [(S(T(3, 2, 5), *states, *weights, *biases, None, 1), ValueError, _REFUSED_WIDTH)]
+        S(T(3, 2, 2), *states, *weights, None, 1),
+        S(T(3, 2, 2, **_range(kind)), *[None] * len(states), *alone, None, None, None, 1),
+        S(T(4, 2), *states, *weights, np.array([2, 1, 1]), 1),
+    ], [(S(T(3, 2, 5), *states, *weights, None, 1), ValueError, _REFUSED_WIDTH)]
 
 
 def _step_samples(kind):
-    wide = GATES[kind] * 3
-    states = [T(2, 3)] * (2 if kind == "LSTM" else 1)
-    weights = [T(wide, 2), T(wide, 3)]
+    states = [T(2, 3, **_range(kind))] * (2 if kind == "LSTM" else 1)
+    weights, alone = _weights(kind)
     return [
-        S(T(2, 2), *states, *weights, T(wide), T(wide)),
-        S(T(2, 2), *states, *weights, None, None),
-    ], [(S(T(2, 5), *states, *weights, None, None), ValueError, _REFUSED_WIDTH)]
+        S(T(2, 2), *states, *weights),
+        S(T(2, 2, **_range(kind)), *states, *alone, None, None),
+    ], [(S(T(2, 5), *states, *alone, None, None), ValueError, _REFUSED_WIDTH)]
 
 
 def _torch_step(kind):
