@@ -52,7 +52,7 @@ static size_t MG_NAME(panel_bytes)(const mg_product *p, long width)
            sizeof(MG_ELEMENT);
 }
 
-/* Where the threads that share a product by depth leave what they made. */
+/* What each thread but the first that share a product by depth makes has a place of its own. */
 static size_t MG_NAME(result_bytes)(const mg_product *p)
 {
     const size_t bytes = (size_t)(p->rows * p->width) * sizeof(MG_ELEMENT);
@@ -62,7 +62,7 @@ static size_t MG_NAME(result_bytes)(const mg_product *p)
 static MG_ELEMENT *MG_NAME(partial_result)(const mg_product *p, int part)
 {
     return (MG_ELEMENT *)((char *)p->scratch + (size_t)p->parts * MG_NAME(panel_bytes)(p, p->width) +
-                          (size_t)part * MG_NAME(result_bytes)(p));
+                          (size_t)(part - 1) * MG_NAME(result_bytes)(p));
 }
 
 /* Threads share a product by columns, each packing its own, if there are enough of them; or by rows, when all pack the
@@ -81,7 +81,7 @@ static size_t MG_NAME(product_plan)(mg_product *p, int threads)
     if (p->few)
         p->parts = (int)mg_smaller(p->parts, panels);
     if (p->by_depth)
-        return (size_t)p->parts * (MG_NAME(panel_bytes)(p, p->width) + MG_NAME(result_bytes)(p));
+        return (size_t)p->parts * MG_NAME(panel_bytes)(p, p->width) + (size_t)(p->parts - 1) * MG_NAME(result_bytes)(p);
     return (size_t)p->parts *
            MG_NAME(panel_bytes)(p, p->by_rows ? p->width : (panels + p->parts - 1) / p->parts * block);
 }
