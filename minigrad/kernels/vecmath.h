@@ -5,13 +5,15 @@
  * SSE2, AVX2, AVX-512 or NEON code. Loading and storing part of a vector needs intrinsics, because nothing else
  * lets the hardware skip memory beyond the end of an array; elsewhere they stand where they are faster.
  *
- * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + (e^r - 1)), where e^r - 1 = r + r^2 p(r) with
- *           the polynomial p that makes its greatest relative error smallest (1.3e-8 and 1.8e-17). 2^n is applied in
- *           two factors, so that subnormal results are rounded once and never flushed.
- * tanh:     with t = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1):  tanh|x| = t / (t + 2). No cancellation for tiny x.
- * sigmoid:  with z = e^-|x|:  1 / (1 + z) for x >= 0 and z / (1 + z) for x < 0: relative precision in both tails.
+ * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + q), where q = e^r - 1 = r + r^2 p(r) with the
+ *           polynomial p that makes its greatest relative error smallest (1.3e-8 and 1.8e-17). 2^n is applied in two
+ *           factors, so that subnormal results are rounded once and never flushed.
+ * sigmoid:  for -|x| it is 1 / (1 + e^|x|), and that is 1 / ((2^n + 1) + 2^n q): products with 2^n are exact, 2^n + 1
+ *           mostly is. For |x| it is 1 less that, which loses nothing. Where e^|x| is no longer a number, e^-|x|.
+ * tanh:     1 - 2 / (1 + e^2|x|), where at most half of the 1 is taken away; for smaller x, |x| + |x|^3 p(x^2), with the
+ *           p whose relative error is smallest (1.3e-9 and 9.6e-19). Both are computed, one is taken.
  *
- * With AVX-512 and AVX2, float32 tanh and sigmoid are looked up instead (lookup.h).
+ * With AVX-512, float32 tanh and sigmoid are looked up instead (lookup.h).
  *
  * NaN comes out as NaN, the infinities as the limits, and tanh keeps the sign of zero. Errors stay below 2 units in the
  * last place, subnormal results included.
@@ -32,10 +34,6 @@
 #endif
 #if defined(__x86_64__)
 #include <immintrin.h>
-#endif
-
-#if (defined(__FMA__) || defined(__aarch64__)) && defined(__OPTIMIZE__)
-#define MG_FUSED /* a * b + c rounds once; compilers fuse it only when they optimise */
 #endif
 
 #define MG_VECTOR_MATH
@@ -61,6 +59,7 @@ static const int32_t mg_mask_window[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0,
 #undef MG_LN2_LOW
 #undef MG_EXP_MAX
 #undef MG_EXP_MIN
+#undef MG_SIGMOID_FAR
 
 /* MG_ROUNDER: adding it pushes the fraction out of the mantissa, so that the sum's low bits are the rounded integer.
  * MG_LN2_HIGH has enough trailing zeros for its product with any exponent to be exact without a fused multiply-add. */
@@ -74,6 +73,7 @@ typedef int32_t mg_integer_f32;
 #define MG_LN2_LOW -2.12194440e-4f
 #define MG_EXP_MAX 89.0f
 #define MG_EXP_MIN -104.0f
+#define MG_SIGMOID_FAR 87.0f
 #else
 typedef double mg_element_f64;
 typedef int64_t mg_integer_f64;
@@ -84,6 +84,7 @@ typedef int64_t mg_integer_f64;
 #define MG_LN2_LOW 1.90821492927058770002e-10
 #define MG_EXP_MAX 710.0
 #define MG_EXP_MIN -746.0
+#define MG_SIGMOID_FAR 708.0
 #endif
 
 typedef MG_ELEMENT MG_VALUE __attribute__((vector_size(MG_VECTOR_BYTES)));
@@ -222,39 +223,29 @@ MG_FN MG_VALUE MG_NAME(absolute)(MG_VALUE x)
     return (MG_VALUE)((MG_BITS)x & ~sign);
 }
 
-/* x = n ln2 + r; returns e^r - 1. *n is the rounded quotient, *bits the same as an integer, *rest what the result lost
- * in its last rounding. */
-MG_FN MG_VALUE MG_NAME(reduced_expm1)(MG_VALUE x, MG_VALUE *n, MG_BITS *bits, MG_VALUE *rest)
+/* x = n ln2 + r; returns e^r - 1. *n is the rounded quotient, *whole the same as an integer. */
+MG_FN MG_VALUE MG_NAME(reduced_expm1)(MG_VALUE x, MG_VALUE *n, MG_BITS *whole)
 {
     const MG_VALUE rounder = MG_NAME(splat)(MG_ROUNDER);
     MG_VALUE shifted = x * (MG_ELEMENT)1.44269504088896340736 + rounder;
     *n = shifted - rounder;
-    *bits = (MG_BITS)shifted - (MG_BITS)rounder;
+    *whole = (MG_BITS)shifted - (MG_BITS)rounder;
     MG_VALUE r = x - *n * MG_LN2_HIGH - *n * MG_LN2_LOW;
-#define MG_TERM(coefficient) s = s * r + (MG_ELEMENT)(coefficient);
+    /* p in pairs of terms: a chain half as long, and a cell is chains. */
+    const MG_VALUE square = r * r;
+#define MG_PAIR(even, odd) ((MG_ELEMENT)(even) + (MG_ELEMENT)(odd)*r)
 #if MG_REAL == 32
-    MG_VALUE s = MG_NAME(splat)(0.00138825193451832767f);
-    MG_TERM(0.0083665477938742077)
-    MG_TERM(0.041667200671300089)
-    MG_TERM(0.16666543419160958)
-    MG_TERM(0.49999998149809882)
+    MG_VALUE p = MG_PAIR(0.041667200671300089, 0.0083665477938742077) + square * 0.00138825193451832767f;
+    p = MG_PAIR(0.49999998149809882, 0.16666543419160958) + square * p;
 #else
-    MG_VALUE s = MG_NAME(splat)(2.505377206981198804e-8);
-    MG_TERM(2.7626094424617169026e-7)
-    MG_TERM(2.7557407702768431786e-6)
-    MG_TERM(2.4801505138767892986e-5)
-    MG_TERM(1.9841269718685524024e-4)
-    MG_TERM(1.3888888931670298668e-3)
-    MG_TERM(8.3333333333897485191e-3)
-    MG_TERM(0.041666666666576458668)
-    MG_TERM(0.16666666666666588938)
-    MG_TERM(0.50000000000000052005)
+    MG_VALUE p = MG_PAIR(2.7626094424617169026e-7, 2.505377206981198804e-8);
+    p = MG_PAIR(2.4801505138767892986e-5, 2.7557407702768431786e-6) + square * p;
+    p = MG_PAIR(1.3888888931670298668e-3, 1.9841269718685524024e-4) + square * p;
+    p = MG_PAIR(0.041666666666576458668, 8.3333333333897485191e-3) + square * p;
+    p = MG_PAIR(0.50000000000000052005, 0.16666666666666588938) + square * p;
 #endif
-#undef MG_TERM
-    s = r * r * s;
-    MG_VALUE result = r + s;
-    *rest = s - (result - r);
-    return result;
+#undef MG_PAIR
+    return r + square * p;
 }
 
 /* 2^n for an integer n within the range of normal numbers. */
@@ -282,9 +273,9 @@ MG_FN MG_VALUE MG_NAME(scale)(MG_VALUE y, MG_VALUE n, MG_BITS whole)
 /* e^x for MG_EXP_MIN <= x <= MG_EXP_MAX, and NaN. */
 MG_FN MG_VALUE MG_NAME(exp_within)(MG_VALUE x)
 {
-    MG_VALUE n, rest;
+    MG_VALUE n;
     MG_BITS whole;
-    MG_VALUE y = (MG_ELEMENT)1 + MG_NAME(reduced_expm1)(x, &n, &whole, &rest);
+    MG_VALUE y = (MG_ELEMENT)1 + MG_NAME(reduced_expm1)(x, &n, &whole);
     return MG_NAME(scale)(y, n, whole);
 }
 
@@ -293,50 +284,82 @@ MG_FN MG_VALUE MG_NAME(exp)(MG_VALUE x)
     return MG_NAME(exp_within)(-MG_NAME(at_most)(-MG_NAME(at_most)(x, MG_EXP_MAX), -MG_EXP_MIN));
 }
 
-/* numerator / (a + b) with nearly one rounding: what a + b loses is put back. Exact for |a| >= |b|; when b outgrows
- * a, what remains to put back fades. `rest`, unless NULL, is tiny beside numerator and b, and to be added to both. */
-MG_FN MG_VALUE MG_NAME(over_sum)(MG_VALUE numerator, MG_ELEMENT a, MG_VALUE b, const MG_VALUE *rest)
+/* Whether any x is at least `limit`. */
+MG_FN int MG_NAME(any_from)(MG_VALUE x, MG_ELEMENT limit)
 {
-    MG_VALUE sum = a + b, lost = b - (sum - a);
-    if (rest)
-        lost += *rest;
-#ifdef MG_FUSED
 #if defined(__AVX512F__) && MG_REAL == 32
-    /* 14 bits are enough: the remainder below makes 28 of them. */
-    MG_VALUE inverse = (MG_VALUE)_mm512_rcp14_ps((__m512)sum);
+    return _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(limit), _CMP_GE_OQ);
+#elif defined(__AVX512F__)
+    return _mm512_cmp_pd_mask((__m512d)x, _mm512_set1_pd(limit), _CMP_GE_OQ);
+#elif defined(__AVX2__) && MG_REAL == 32
+    return _mm256_movemask_ps((__m256)(x >= limit));
+#elif defined(__AVX2__)
+    return _mm256_movemask_pd((__m256d)(x >= limit));
+#elif defined(__x86_64__) && MG_REAL == 32
+    return _mm_movemask_ps((__m128)(x >= limit));
+#elif defined(__x86_64__)
+    return _mm_movemask_pd((__m128d)(x >= limit));
 #else
-    MG_VALUE inverse = (MG_ELEMENT)1 / sum;
-#endif
-    MG_VALUE y = numerator * inverse, remainder = numerator - y * sum - y * lost;
-    return y + (rest ? remainder + *rest : remainder) * inverse;
-#else
-    MG_VALUE y = numerator / sum;
-    return y + (rest ? *rest - y * lost : -y * lost) / sum;
+    const MG_BITS found = x >= limit;
+    int any = 0;
+    for (int lane = 0; lane < MG_LANES; lane++)
+        any |= found[lane] != 0;
+    return any;
 #endif
 }
 
-MG_FN MG_VALUE MG_NAME(tanh_by_exp)(MG_VALUE x)
+/* Hardly ever needed: not where it would be in the way. */
+static __attribute__((noinline, cold, unused)) MG_VALUE MG_NAME(sigmoid_far)(MG_VALUE x, MG_VALUE near)
 {
-    MG_BITS sign = (MG_BITS)x & (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0);
-    MG_VALUE n, rest;
-    MG_BITS whole;
-    /* tanh rounds to 1 long before 22, where e^44 + 2 == e^44 in both precisions. */
-    MG_VALUE twice = MG_NAME(at_most)((MG_ELEMENT)2 * MG_NAME(absolute)(x), 44);
-    MG_VALUE q = MG_NAME(reduced_expm1)(twice, &n, &whole, &rest);
-    MG_VALUE scale = MG_NAME(power_of_two)(whole);
-    MG_VALUE less = scale - (MG_ELEMENT)1, t = scale * q + less;
-    rest = scale * rest + (scale * q - (t - less));
-    return (MG_VALUE)((MG_BITS)MG_NAME(over_sum)(t, 2, t, &rest) | sign);
+    MG_VALUE distance = MG_NAME(absolute)(x), one = MG_NAME(splat)(1);
+    MG_VALUE z = MG_NAME(exp_within)(-MG_NAME(at_most)(distance, -MG_EXP_MIN));
+    return MG_NAME(select)(distance >= MG_SIGMOID_FAR, MG_NAME(by_sign)(x, z, one), near);
 }
 
 MG_FN MG_VALUE MG_NAME(sigmoid_by_exp)(MG_VALUE x)
 {
-    MG_VALUE one = MG_NAME(splat)(1);
-    MG_VALUE z = MG_NAME(exp_within)(-MG_NAME(at_most)(MG_NAME(absolute)(x), -MG_EXP_MIN));
-    return MG_NAME(over_sum)(MG_NAME(by_sign)(x, z, one), 1, z, NULL);
+    MG_VALUE n, distance = MG_NAME(absolute)(x);
+    MG_BITS whole;
+    MG_VALUE q = MG_NAME(reduced_expm1)(distance, &n, &whole), power = MG_NAME(power_of_two)(whole);
+    MG_VALUE sum = power + (MG_ELEMENT)1, lost = (power - sum) + (MG_ELEMENT)1;
+    MG_VALUE y = (MG_ELEMENT)1 / (sum + (power * q + lost));
+    y = MG_NAME(by_sign)(x, y, (MG_ELEMENT)1 - y);
+    return __builtin_expect(MG_NAME(any_from)(distance, MG_SIGMOID_FAR), 0) ? MG_NAME(sigmoid_far)(x, y) : y;
 }
 
-#if MG_VECTOR_BYTES >= 32 && MG_REAL == 32
+MG_FN MG_VALUE MG_NAME(tanh_by_exp)(MG_VALUE x)
+{
+    MG_BITS sign = (MG_BITS)x & (MG_BITS)MG_NAME(splat)((MG_ELEMENT)-0.0), whole;
+    /* tanh rounds to 1 from 9.02, or 19.1, on. */
+    MG_VALUE n, distance = MG_NAME(at_most)(MG_NAME(absolute)(x), 20), square = distance * distance;
+    MG_VALUE q = MG_NAME(reduced_expm1)((MG_ELEMENT)2 * distance, &n, &whole), power = MG_NAME(power_of_two)(whole);
+    MG_VALUE far = (MG_ELEMENT)1 - (MG_ELEMENT)2 / (power + (MG_ELEMENT)1 + power * q);
+#define MG_TERM(coefficient) s = s * square + (MG_ELEMENT)(coefficient);
+#if MG_REAL == 32
+    MG_VALUE s = MG_NAME(splat)(-0.0061798196808567413569f);
+    MG_TERM(0.021007467362693654039)
+    MG_TERM(-0.053837432764674191737)
+    MG_TERM(0.1333245230396024251)
+    MG_TERM(-0.33333313889336535318)
+#else
+    MG_VALUE s = MG_NAME(splat)(-1.8903934245050481284e-5);
+    MG_TERM(8.2360878794228541079e-5)
+    MG_TERM(-2.3271618124918745416e-4)
+    MG_TERM(5.8818363324053774338e-4)
+    MG_TERM(-1.4554796379561306535e-3)
+    MG_TERM(3.5920822493872333133e-3)
+    MG_TERM(-8.8632316371173801283e-3)
+    MG_TERM(0.021869488327272352304)
+    MG_TERM(-0.053968253961724327913)
+    MG_TERM(0.13333333333323133245)
+    MG_TERM(-0.3333333333333327785)
+#endif
+#undef MG_TERM
+    MG_VALUE near = distance + distance * square * s;
+    return (MG_VALUE)((MG_BITS)MG_NAME(by_sign)(distance - (MG_ELEMENT)0.5625, near, far) | sign);
+}
+
+#if MG_VECTOR_BYTES == 64 && MG_REAL == 32
 #include "lookup.h"
 #else
 MG_FN MG_VALUE MG_NAME(tanh)(MG_VALUE x)
