@@ -8,6 +8,7 @@
 
 #ifndef MG_PRODUCT_COMMON
 #define MG_PRODUCT_COMMON
+#include <limits.h>
 
 /* Rows of a tile: as many sums as fit in the registers next to `vectors` loaded vectors and one broadcast element. */
 #if MG_VECTOR_BYTES == 64
@@ -49,8 +50,12 @@
 #define MG_WIDE_SUMS 24
 #else
 #define MG_WIDE_ROWS 3
-#define MG_WIDE_SUMS 10
+#define MG_WIDE_SUMS 12
 #endif
+
+/* With narrow vectors the columns that are summed at once are few: a strip of the matrix, most of whose cache lines reach
+ * into the next one. So all strips go through so many rows of it before any goes on. */
+#define MG_WIDE_DEPTH (MG_VECTOR_BYTES < 64 ? 64 : LONG_MAX)
 
 /* A product is cut along its depth, so that a tile's rows stay in the first-level cache, and along its width, so
  * that the panels they meet stay in the second-level one. */
@@ -255,7 +260,7 @@ MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long
             if (MG_VECTOR_BYTES == 64)
                 __builtin_prefetch(b + step * MG_ROWS_AHEAD * b_stride + v * MG_LANES);
             MG_VALUE y = MG_NAME(load)(b + (v < vectors - 1 ? v * MG_LANES : last));
-            MG_LOAD_ONCE(y, rows, rows * vectors);
+            MG_LOAD_ONCE(y, rows, rows * (vectors - 1));
             MG_UNROLL
             for (int r = 0; r < rows; r++)
                 sum[r * vectors + v] += x[r] * y;
@@ -275,23 +280,15 @@ MG_FN void MG_NAME(wide_tile)(const int rows, const int vectors, long last, long
     }
 }
 
-/* c = a b, or c + a b, for at most MG_WIDE_ROWS rows and at least a vector of columns, of b read where it lies: as many
- * columns at once as there are registers for, so that b is read from its beginning to its end, or the other way. The
- * last vector begins where it ends with the last column; what it shares with the one before, both add to and store
- * alike. */
-static void MG_NAME(multiply_wide)(long rows, long width, long depth, int backwards, const MG_ELEMENT *a, long a_stride,
-                                   const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride, int accumulate)
+/* What multiply_wide does, for `depth` elements of the depth. */
+static void MG_NAME(multiply_strips)(long rows, long width, long depth, long step, const MG_ELEMENT *a, long a_stride,
+                                     const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride, int accumulate,
+                                     int strips)
 {
-    const long step = backwards ? -1 : 1;
-    const long most = mg_smaller(MG_WIDE_SUMS / rows, 8), vectors = (width + MG_LANES - 1) / MG_LANES;
-    const int parts = (int)((vectors + most - 1) / most);
-    if (backwards) {
-        a += depth - 1;
-        b += (depth - 1) * b_stride;
-    }
-    for (int i = 0; i < parts; i++) {
-        const int part = backwards ? parts - 1 - i : i;
-        const long begin = mg_cut(vectors, part, parts), end = mg_cut(vectors, part + 1, parts);
+    const long vectors = (width + MG_LANES - 1) / MG_LANES;
+    for (int i = 0; i < strips; i++) {
+        const int strip = step < 0 ? strips - 1 - i : i;
+        const long begin = mg_cut(vectors, strip, strips), end = mg_cut(vectors, strip + 1, strips);
         const long first = begin * MG_LANES;
         const long last = mg_smaller((end - 1) * MG_LANES, width - MG_LANES) - first;
 #define MG_WIDE(rows, vectors)                                                                                         \
@@ -310,6 +307,25 @@ static void MG_NAME(multiply_wide)(long rows, long width, long depth, int backwa
 #undef MG_WIDE_8
 #undef MG_WIDE
     }
+}
+
+/* c = a b, or c + a b, for at most MG_WIDE_ROWS rows and at least a vector of columns, of b read where it lies: as many
+ * columns at once as there are registers for, so that b is read from its beginning to its end, or the other way. The
+ * last vector begins where it ends with the last column; what it shares with the one before, both add to and store
+ * alike. */
+static void MG_NAME(multiply_wide)(long rows, long width, long depth, int backwards, const MG_ELEMENT *a, long a_stride,
+                                   const MG_ELEMENT *b, long b_stride, MG_ELEMENT *c, long c_stride, int accumulate)
+{
+    const long step = backwards ? -1 : 1, most = mg_smaller(MG_WIDE_SUMS / rows, 8) * MG_LANES;
+    const int strips = (int)((width + most - 1) / most);
+    const long at_once = strips > 1 ? mg_smaller(depth, MG_WIDE_DEPTH) : depth;
+    if (backwards) {
+        a += depth - 1;
+        b += (depth - 1) * b_stride;
+    }
+    for (long done = 0; done < depth; done += at_once)
+        MG_NAME(multiply_strips)(rows, width, mg_smaller(at_once, depth - done), step, a + step * done, a_stride,
+                                 b + step * done * b_stride, b_stride, c, c_stride, accumulate || done > 0, strips);
 }
 
 /* to[j] = the sum over the lanes of four[j]. */
