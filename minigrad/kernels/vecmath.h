@@ -8,8 +8,8 @@
  * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + q), where q = e^r - 1 = r + r^2 p(r) with the
  *           polynomial p that makes its greatest relative error smallest (1.3e-8 and 1.8e-17). 2^n is applied in two
  *           factors, so that subnormal results are rounded once and never flushed.
- * sigmoid:  for -|x| it is 1 / (1 + e^|x|), and that is 1 / ((2^n + 1) + 2^n q): products with 2^n are exact, 2^n + 1
- *           mostly is. For |x| it is 1 less that, which loses nothing. Where e^|x| is no longer a number, e^-|x|.
+ * sigmoid:  1 / (1 + e^-x), and that is 1 / ((2^n + 1) + 2^n q): products with 2^n are exact, 2^n + 1 mostly is, and what
+ *           it loses is put back. Where e^-x is no longer a number, sigmoid is e^x.
  * tanh:     1 - 2 / (1 + e^2|x|), where at most half of the 1 is taken away; for smaller x, |x| + |x|^3 p(x^2), with the
  *           p whose relative error is smallest (1.3e-9 and 9.6e-19). Both are computed, one is taken.
  *
@@ -311,20 +311,18 @@ MG_FN int MG_NAME(any_from)(MG_VALUE x, MG_ELEMENT limit)
 /* Hardly ever needed: not where it would be in the way. */
 static __attribute__((noinline, cold, unused)) MG_VALUE MG_NAME(sigmoid_far)(MG_VALUE x, MG_VALUE near)
 {
-    MG_VALUE distance = MG_NAME(absolute)(x), one = MG_NAME(splat)(1);
-    MG_VALUE z = MG_NAME(exp_within)(-MG_NAME(at_most)(distance, -MG_EXP_MIN));
-    return MG_NAME(select)(distance >= MG_SIGMOID_FAR, MG_NAME(by_sign)(x, z, one), near);
+    MG_VALUE z = MG_NAME(exp_within)(-MG_NAME(at_most)(-x, -MG_EXP_MIN));
+    return MG_NAME(select)(-x >= MG_SIGMOID_FAR, z, near);
 }
 
 MG_FN MG_VALUE MG_NAME(sigmoid_by_exp)(MG_VALUE x)
 {
-    MG_VALUE n, distance = MG_NAME(absolute)(x);
+    MG_VALUE n, minus = -MG_NAME(at_most)(x, 40); /* where it has long been 1 */
     MG_BITS whole;
-    MG_VALUE q = MG_NAME(reduced_expm1)(distance, &n, &whole), power = MG_NAME(power_of_two)(whole);
+    MG_VALUE q = MG_NAME(reduced_expm1)(minus, &n, &whole), power = MG_NAME(power_of_two)(whole);
     MG_VALUE sum = power + (MG_ELEMENT)1, lost = (power - sum) + (MG_ELEMENT)1;
     MG_VALUE y = (MG_ELEMENT)1 / (sum + (power * q + lost));
-    y = MG_NAME(by_sign)(x, y, (MG_ELEMENT)1 - y);
-    return __builtin_expect(MG_NAME(any_from)(distance, MG_SIGMOID_FAR), 0) ? MG_NAME(sigmoid_far)(x, y) : y;
+    return __builtin_expect(MG_NAME(any_from)(minus, MG_SIGMOID_FAR), 0) ? MG_NAME(sigmoid_far)(x, y) : y;
 }
 
 MG_FN MG_VALUE MG_NAME(tanh_by_exp)(MG_VALUE x)
