@@ -1,12 +1,12 @@
 /* tanh and sigmoid of float32 by table; included by vecmath.h for AVX-512.
  *
- * A register holds sixteen numbers, and one instruction picks one of them for every lane. So each function is cut into
- * sixteen intervals, in each of which it is a polynomial of degree 6 in t = |x| - m, where m is near the middle; m and the
- * coefficients are picked by the interval's number. That is about two thirds of the instructions of exp and a quotient, in
- * a chain half as long. (With AVX2, eight numbers a register, it took degree 8, and longer than the usual way.)
+ * A register holds sixteen numbers, and one instruction picks one of them for every lane. So each function is cut
+ * into sixteen intervals, in each of which it is a polynomial of degree 6 in t = |x| - m, where m is near the middle; m
+ * and the coefficients are picked by the interval's number. That is two thirds of the instructions of exp and a
+ * quotient, in a chain half as long. (With AVX2 it took eight numbers, degree 8, and longer than the other way.)
  *
- * tanh:     quarters of the octaves of |x| + 1, whose number is in the bits of the sum. In the first interval m is 0 and
- *           the polynomial t + ..., so that tiny x keep their digits; at the end it is 1.
+ * tanh:     quarters of the octaves of |x| + 1, whose number is in the bits of the sum. In the first interval m is 0
+ *           and the polynomial t + ..., so that tiny x keep their digits; at the end it is 1.
  * sigmoid:  intervals of equal width, whose number is what rounding |x| over the width leaves in the low bits; the
  *           polynomials are those of sigmoid(-|x|), and for x >= 0 the result is 1 less that. Far out, where there are
  *           no more of them, it is as elsewhere.

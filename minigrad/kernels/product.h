@@ -48,13 +48,16 @@
 #if MG_VECTOR_BYTES == 64
 #define MG_WIDE_ROWS 6
 #define MG_WIDE_SUMS 24
-#else
+#elif MG_VECTOR_BYTES == 32
 #define MG_WIDE_ROWS 3
 #define MG_WIDE_SUMS 12
+#else /* a product may take a register, too */
+#define MG_WIDE_ROWS 3
+#define MG_WIDE_SUMS 10
 #endif
 
-/* With narrow vectors the columns that are summed at once are few: a strip of the matrix, most of whose cache lines reach
- * into the next one. So all strips go through so many rows of it before any goes on. */
+/* With narrow vectors the columns that are summed at once are few: a strip of the matrix, most of whose cache lines
+ * reach into the next one. So all strips go through so many rows of it before any goes on. */
 #define MG_WIDE_DEPTH (MG_VECTOR_BYTES < 64 ? 64 : LONG_MAX)
 
 /* A product is cut along its depth, so that a tile's rows stay in the first-level cache, and along its width, so
@@ -514,8 +517,8 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
             const long bottom = mg_smaller(rows, top + group);
             const MG_ELEMENT *panel = panels + begin / block * panel_size;
             if (copied)
-                MG_NAME(copy_tiles)(copy, a + (a_transposed ? top : top * a_stride), a_stride, a_transposed, bottom - top,
-                                    depth);
+                MG_NAME(copy_tiles)(copy, a + (a_transposed ? top : top * a_stride), a_stride, a_transposed,
+                                    bottom - top, depth);
             for (long first = begin; first < end; first += block, panel += panel_size) {
                 const long left = width - first;
                 for (long r = top, count; r < bottom; r += count) {

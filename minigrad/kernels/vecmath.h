@@ -8,10 +8,10 @@
  * exp:      x = n ln2 + r with |r| <= ln2/2; e^x = 2^n (1 + q), where q = e^r - 1 = r + r^2 p(r) with the
  *           polynomial p that makes its greatest relative error smallest (1.3e-8 and 1.8e-17). 2^n is applied in two
  *           factors, so that subnormal results are rounded once and never flushed.
- * sigmoid:  1 / (1 + e^-x), and that is 1 / ((2^n + 1) + 2^n q): products with 2^n are exact, 2^n + 1 mostly is, and what
- *           it loses is put back. Where e^-x is no longer a number, sigmoid is e^x.
- * tanh:     1 - 2 / (1 + e^2|x|), where at most half of the 1 is taken away; for smaller x, |x| + |x|^3 p(x^2), with the
- *           p whose relative error is smallest (1.3e-9 and 9.6e-19). Both are computed, one is taken.
+ * sigmoid:  1 / (1 + e^-x), and that is 1 / ((2^n + 1) + 2^n q): products with 2^n are exact, 2^n + 1 mostly is, and
+ *           what it loses is put back. Where e^-x is no longer a number, sigmoid is e^x.
+ * tanh:     1 - 2 / (1 + e^2|x|), where at most half of the 1 is taken away; for smaller x, |x| + |x|^3 p(x^2), with
+ *           the p whose relative error is smallest (1.3e-9 and 9.6e-19). Both are computed, one is taken.
  *
  * With AVX-512, float32 tanh and sigmoid are looked up instead (lookup.h).
  *
