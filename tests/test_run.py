@@ -403,6 +403,31 @@ def test_what_is_imported_from_ipython_is_there_in_plain_text(book):
     assert done.stdout == "3\n'<b>bold</b>'\n"
 
 
+def test_what_the_shell_has_does_nothing_either(book):
+    done = book(
+        "shell = get_ipython()\nshell.events.register('post_execute', print)\nshell.kernel.do_shutdown(True)",
+        "shell.config.InlineBackend.figure_format = 'retina'\nbool(shell), shell.magic('matplotlib inline')",
+    )
+    assert done.stderr == ""
+    assert done.stdout == "(False, None)\n"
+
+
+@pytest.mark.parametrize("first", ["%matplotlib inline\n", "", "import IPython.display\n"])
+def test_notebooks_draw_figures(book, tmp_path, first):
+    pytest.importorskip("matplotlib")
+    done = book(
+        first + "import matplotlib, matplotlib.pyplot as plt",
+        "plt.plot([1, 2, 3]);",
+        "fig, (left, right) = plt.subplots(1, 2)\nleft.scatter([1, 2], [3, 4])\nplt.show()",
+        "plt.ion()\nplt.scatter([1, 2], [3, 4])\nplt.draw()\nplt.pause(0.001)\nplt.ioff();",
+        "plt.savefig('figure.png')\nplt.close('all')",
+        "matplotlib.get_backend().lower()",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "'agg'\n"
+    assert (tmp_path / "sub" / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_errors_name_the_cell_and_show_its_lines(book):
     done = book("x = 1", "def f():\n    return x / 0", "print('here')\nf()", "print('not reached')")
     assert done.returncode == 1

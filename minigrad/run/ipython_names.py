@@ -26,12 +26,22 @@ def set_matplotlib_formats(*formats, **options):
 
 
 class _Shell:
-    """What `get_ipython()` returns: every magic and every other call of it does nothing."""
+    """What `get_ipython()` returns: every magic, and every other call of it or of what it has, does nothing.
+
+    It is false, as no shell is, to those who ask: matplotlib hooks itself into a shell to draw after each cell, and
+    draws as in a script without one.
+    """
+
+    def __bool__(self):
+        return False
 
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        return lambda *args, **kwargs: None
+        return _Shell()
+
+    def __call__(self, *args, **kwargs):
+        return None
 
 
 def get_ipython():
@@ -57,6 +67,7 @@ def install():
         module = sys.modules[name] = types.ModuleType(name, "IPython's names, in plain text.")
         vars(module).update(content, __path__=[])
     sys.modules["IPython"].get_ipython = get_ipython
+    sys.modules["IPython"].version_info = (8, 24, 0, "")  # from here on matplotlib needs nothing else of IPython's
     sys.modules["IPython"].display, sys.modules["IPython"].core = (
         sys.modules["IPython.display"], sys.modules["IPython.core"],
     )  # fmt: skip
