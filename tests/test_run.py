@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -216,6 +217,34 @@ def test_async_arrives_as_async(run, tmp_path):
     assert done.stdout == "{'async': True}\n"
     assert "f(async=1 / 0)" in done.stderr
     assert "line 4" in done.stderr
+
+
+SAVED = """
+import sys
+import torch
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return x.cuda(async=True)
+
+if sys.argv[1:]:
+    torch.save(Net(), 'net.pkl')
+else:
+    print(torch.load('net.pkl'))
+"""
+
+
+def test_a_module_is_saved_whole_where_async_is_a_name(run, tmp_path):
+    done = run(SAVED, "save")
+    assert done.stderr == ""
+    with zipfile.ZipFile(tmp_path / "net.pkl") as file:
+        (record,) = [name for name in file.namelist() if name.endswith("sources.json")]
+        assert json.loads(file.read(record)) == {"__main__.Net": SAVED[SAVED.index("class") : SAVED.index("\nif")]}
+    done = run(SAVED)
+    assert (done.stdout, done.stderr) == ("Net(\n)\n", "")
+    done = run(SAVED.replace("return x.", "return x.double()."))
+    assert "SourceChangeWarning: the source of class __main__.Net has changed" in done.stderr
+    assert "+        return x.double().cuda(async=True)" in done.stderr
 
 
 @pytest.mark.parametrize(

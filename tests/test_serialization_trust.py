@@ -165,6 +165,16 @@ def test_a_changed_source_is_reported(module_file):
     assert caught[0].filename == __file__
 
 
+@pytest.mark.parametrize("text", ["x = = 1\n", "\0", "if x:\n  y\n z\n", "x = (\n", "class Net:\nclass Net:\n"])
+def test_a_source_that_cannot_be_had_is_not_saved(module_file, tmp_path, text):
+    net = module_file("size = 1").Net()
+    (tmp_path / "container.py").write_text(text)  # as if edited since
+    file = io.BytesIO()
+    save(net, file)
+    file.seek(0)
+    assert type(load(file, trust=True)) is type(net)
+
+
 def test_another_pickle_module():
     picky = types.SimpleNamespace(Pickler=pickle.Pickler, Unpickler=pickle.Unpickler)
     file = io.BytesIO()

@@ -1,7 +1,10 @@
 """The pickler that `save` uses: tensors become geometry on numbered storages, and PyTorch's names are written."""
 
+import contextlib
 import inspect
+import linecache
 import pickle
+import re
 import types
 from collections import OrderedDict
 
@@ -58,10 +61,24 @@ def _hooks(variable):
 
 
 def source_of(cls):
-    try:
-        return inspect.getsource(cls)
-    except (OSError, TypeError):  # typed in, or made by a program
-        return None
+    """The lines of its file that define `cls`. None if they cannot be had: typed in, made by a program, changed ..."""
+    with contextlib.suppress(Exception):  # inspect reads and parses what is in the file now, whatever that is
+        try:
+            return inspect.getsource(cls)
+        except SyntaxError:
+            return _lines_of(cls)
+    return None
+
+
+def _lines_of(cls):
+    """The lines that define `cls` in a file that does not parse; None if several may be meant.
+
+    Up to Python 3.12 inspect parses the whole file, in which a program that is run may write `x.cuda(async=True)`.
+    Later ones know the first line, and what they find, the text as it was written, is what is found here.
+    """
+    lines = linecache.getlines(inspect.getsourcefile(cls))
+    first = [k for k, line in enumerate(lines) if re.match(rf"\s*class\s+{re.escape(cls.__name__)}\b", line)]
+    return "".join(inspect.getblock(lines[first[0] :])) if len(first) == 1 else None
 
 
 def _note_source(cls, sources):
