@@ -51,6 +51,7 @@ cdef extern from *:
 
     ctypedef struct mg_sequence:
         int kind, reverse, initial, at_rest, threads
+        long near_bytes
         long steps, batch, hidden, rows, done, until, base, apart, stride
         const int64_t *batch_sizes
         const int64_t *offsets
@@ -167,6 +168,20 @@ cdef void first_num_threads() except *:
 
 
 first_num_threads()
+
+
+cdef long near_bytes_here():
+    """Three quarters of the second-level cache, or of 1 MiB if the system does not tell its size."""
+    cdef object cache = 0
+    if "SC_LEVEL2_CACHE_SIZE" in getattr(os, "sysconf_names", ()):
+        try:
+            cache = os.sysconf("SC_LEVEL2_CACHE_SIZE")
+        except (OSError, ValueError):
+            pass
+    return (cache if cache > 0 else 1 << 20) // 4 * 3
+
+
+cdef long near_bytes = near_bytes_here()
 
 ctypedef cnp.ndarray array
 

@@ -47,6 +47,7 @@ cdef SavedSequence begin(object kind, int typenum, int count, int directions):
         saved.runs[k].kind = number
         saved.runs[k].reverse = k % directions
         saved.runs[k].threads = threads
+        saved.runs[k].near_bytes = near_bytes
     return saved
 
 

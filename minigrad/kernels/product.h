@@ -95,10 +95,12 @@
 /* c[r][v] = start[v] + sum over d of a[r * row_step + d * depth_step] * panel[d * panel_step][v], added to what is
  * there if `accumulate`; rows of c are `c_stride` elements apart. Always inlined with constant counts, so that every
  * sum lives in a register. Few sums would leave the multipliers waiting for each other's result; then several
- * partial sums (`chains`) over interleaved d are added at the end. */
+ * partial sums (`chains`) over interleaved d are added at the end. Unless `next` is NULL, next[d * next_step] is fetched
+ * into the second-level cache. */
 MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains, long depth, const MG_ELEMENT *a,
                              long row_step, long depth_step, const MG_ELEMENT *start, const MG_ELEMENT *panel,
-                             const long panel_step, MG_ELEMENT *c, long c_stride, int accumulate)
+                             const long panel_step, const MG_ELEMENT *next, long next_step, MG_ELEMENT *c,
+                             long c_stride, int accumulate)
 {
     MG_VALUE sum[MG_TILE_SUMS];
     /* One pointer per three rows: the addressing modes of most processors reach the other two from it. */
@@ -115,6 +117,8 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
             for (int v = 0; v < vectors && MG_VECTOR_BYTES == 64; v++)
                 __builtin_prefetch(panel + (chain + MG_FETCH_AHEAD / (vectors * MG_VECTOR_BYTES)) * panel_step +
                                    v * MG_LANES);
+            if (next)
+                __builtin_prefetch(next + chain * next_step, 0, 2);
             MG_VALUE loaded[4];
             MG_UNROLL
             for (int v = 0; v < vectors; v++) {
@@ -130,6 +134,8 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
             }
         }
         panel += chains * panel_step;
+        if (next)
+            next += chains * next_step;
         MG_UNROLL
         for (int i = 0; i < 4; i++)
             base[i] += chains * depth_step;
@@ -172,7 +178,7 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
     case rows:                                                                                                         \
         if (rows <= MG_TILE_ROWS(vectors))                                                                             \
             MG_NAME(sum_tile)(rows, vectors, chained ? MG_CHAINS(rows * vectors) : 1, depth, a, row_step, depth_step,  \
-                              start, panel, panel_step, c, c_stride, accumulate);                                      \
+                              start, panel, panel_step, next, next_step, c, c_stride, accumulate);                     \
         break;
 
 #define MG_TILE_CASES_6(vectors)                                                                                       \
@@ -186,23 +192,32 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
  * gradients, which add up in order: rows of zeros before the others change nothing. */
 #define MG_SUM_ROWS(vectors, cases)                                                                                    \
     static void MG_NAME(sum_rows_##vectors)(long rows, long depth, const MG_ELEMENT *a, long row_step,                 \
-                                            const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride, int accumulate)     \
+                                            const MG_ELEMENT *panel, const MG_ELEMENT *ahead, long next_step,          \
+                                            MG_ELEMENT *c, long c_stride, int accumulate)                              \
     {                                                                                                                  \
         const long depth_step = 1, panel_step = vectors * MG_LANES;                                                    \
         const int chained = 1;                                                                                         \
         const MG_ELEMENT *start = panel;                                                                               \
         panel += panel_step;                                                                                           \
-        switch (rows) {                                                                                                \
-            cases(vectors)                                                                                             \
+        if (ahead && MG_VECTOR_BYTES == 64) {                                                                          \
+            const MG_ELEMENT *next = ahead;                                                                            \
+            switch (rows) {                                                                                            \
+                cases(vectors)                                                                                         \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            const MG_ELEMENT *const next = NULL;                                                                       \
+            switch (rows) {                                                                                            \
+                cases(vectors)                                                                                         \
+            }                                                                                                          \
         }                                                                                                              \
     }
 #define MG_SUM_COLUMNS(vectors, cases)                                                                                 \
     static void MG_NAME(sum_columns_##vectors)(long rows, long depth, const MG_ELEMENT *a, long depth_step,            \
                                                const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride, int accumulate)  \
     {                                                                                                                  \
-        const long row_step = 1, panel_step = vectors * MG_LANES;                                                      \
+        const long row_step = 1, panel_step = vectors * MG_LANES, next_step = 0;                                       \
         const int chained = 0;                                                                                         \
-        const MG_ELEMENT *start = panel;                                                                               \
+        const MG_ELEMENT *start = panel, *const next = NULL;                                                           \
         panel += panel_step;                                                                                           \
         switch (rows) {                                                                                                \
             cases(vectors)                                                                                             \
@@ -223,8 +238,8 @@ MG_SUM_COLUMNS(2, MG_TILE_CASES_12)
 static void MG_NAME(sum_in_place)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
                                   long panel_step, MG_ELEMENT *c, long c_stride, int accumulate)
 {
-    static const MG_ELEMENT start[2 * MG_LANES] = {0};
-    const long depth_step = 1;
+    static const MG_ELEMENT start[2 * MG_LANES] = {0}, *const next = NULL;
+    const long depth_step = 1, next_step = 0;
     const int chained = 1;
     switch (rows) {
         MG_TILE_CASES_12(2)
@@ -235,8 +250,8 @@ static void MG_NAME(sum_in_place)(long rows, long depth, const MG_ELEMENT *a, lo
 static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long depth_step, const MG_ELEMENT *panel,
                                 long panel_step, MG_ELEMENT *c)
 {
-    static const MG_ELEMENT start[3 * MG_LANES] = {0};
-    const long row_step = 1, c_stride = 3 * MG_LANES;
+    static const MG_ELEMENT start[3 * MG_LANES] = {0}, *const next = NULL;
+    const long row_step = 1, next_step = 0, c_stride = 3 * MG_LANES;
     const int accumulate = 0, chained = 0;
     switch (rows) {
         MG_TILE_CASES_8(3)
@@ -493,10 +508,10 @@ static void MG_NAME(multiply_narrow)(long rows, long width, long depth, const MG
 /* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most
  * MG_DEPTH_AT_ONCE. `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`.
  * Unless `b` is NULL, only the last panel is packed, if it is not whole, and the others are read from b, whose rows
- * are b_stride apart; then `a` is not transposed. */
+ * are b_stride apart; then `a` is not transposed. `far` says that the panels come from beyond the second-level cache. */
 static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
-                                     int a_transposed, const MG_ELEMENT *panels, const MG_ELEMENT *b, long b_stride,
-                                     MG_ELEMENT *c, long c_stride, int accumulate)
+                                     int a_transposed, const MG_ELEMENT *panels, int far, const MG_ELEMENT *b,
+                                     long b_stride, MG_ELEMENT *c, long c_stride, int accumulate)
 {
     enum { most = MG_TILE_ROWS(2), group = MG_TILES_AT_ONCE * most };
     const long block = 2 * MG_LANES, panel_size = block * (depth + 1), narrow = width % block;
@@ -520,9 +535,13 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
                 MG_NAME(copy_tiles)(copy, a + (a_transposed ? top : top * a_stride), a_stride, a_transposed,
                                     bottom - top, depth);
             for (long first = begin; first < end; first += block, panel += panel_size) {
-                const long left = width - first;
+                const long left = width - first, tiles = (bottom - top + most - 1) / most;
+                const long next_step = mg_smaller((block + tiles - 1) / tiles, MG_LANES);
+                const MG_ELEMENT *comes = first + block < end || bottom == rows ? panel + panel_size
+                                          : panels + begin / block * panel_size;
                 for (long r = top, count; r < bottom; r += count) {
                     count = mg_smaller(most, bottom - r);
+                    const MG_ELEMENT *next = far ? comes + (r - top) / most * depth * next_step : NULL;
                     const MG_ELEMENT *tile = copied ? copy + (r - top) * depth : a + (a_transposed ? r : r * a_stride);
                     MG_ELEMENT *to = c + r * c_stride + first;
                     for (long i = 0; i < count; i++) { /* on their way while the tile is summed */
@@ -540,12 +559,14 @@ static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG
                         MG_NAME(sum_columns_1)(count, depth, tile, copied ? most : a_stride, panel, out, out_stride,
                                                whole && accumulate);
                     else if (vectors == 1)
-                        MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, out, out_stride, whole && accumulate);
+                        MG_NAME(sum_rows_1)(count, depth, tile, a_stride, panel, next, next_step, out, out_stride,
+                                            whole && accumulate);
                     else if (copied || a_transposed)
                         MG_NAME(sum_columns_2)(count, depth, tile, copied ? most : a_stride, panel, out, out_stride,
                                                whole && accumulate);
                     else
-                        MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, out, out_stride, whole && accumulate);
+                        MG_NAME(sum_rows_2)(count, depth, tile, a_stride, panel, next, next_step, out, out_stride,
+                                            whole && accumulate);
                     if (!whole)
                         MG_NAME(store_tile)(part, count, vectors, left, to, c_stride, accumulate);
                 }

@@ -18,6 +18,7 @@ typedef struct {
     int initial;            /* backward: whether the gradients of h0 and c0 are wanted */
     int at_rest;            /* h0 is zeros, so that nothing need be multiplied by it */
     int threads;            /* how many may share the work */
+    long near_bytes;        /* a W_hh of more bytes than these does not stay in the second-level cache between steps */
     long steps, batch, hidden, rows;
     long done, until, base;
     long apart;             /* from one row of h, or of its gradient, to the next: both directions may lie side by side */

@@ -111,7 +111,7 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratc
     MG_ELEMENT *dh = s->d_h0, *dc = s->d_c0;
     MG_ELEMENT *step = s->kind == MG_GRU ? scratch + MG_NAME(backward_panels)(s) : NULL;
     const MG_ELEMENT *w_hh = MG_IN_PLACE(s->rows, s->batch, hidden) ? s->w_hh : NULL;
-    const int turns = MG_NAME(turns)(s);
+    const int turns = MG_NAME(turns)(s), far = MG_NAME(far)(s);
     for (long i = s->until - 1; i >= s->done; i--) {
         long t = s->reverse ? s->steps - 1 - i : i;
         long row = (long)s->offsets[t], count = mg_smaller((long)s->batch_sizes[t], end);
@@ -130,9 +130,9 @@ static void MG_NAME(sequences_backward)(const mg_sequence *s, MG_ELEMENT *scratc
         for (long start = 0; start < wide; start += MG_DEPTH_AT_ONCE)
             MG_NAME(multiply_panels)(count - begin, hidden, mg_smaller(MG_DEPTH_AT_ONCE, wide - start),
                                      d_b + begin * stride + start, stride, 0,
-                                     scratch + start / MG_DEPTH_AT_ONCE * slice,
-                                     w_hh ? w_hh + start * hidden : NULL, hidden,
-                                     dh + begin * hidden, hidden, start > 0 || s->kind == MG_GRU);
+                                     scratch + start / MG_DEPTH_AT_ONCE * slice, far,
+                                     w_hh ? w_hh + start * hidden : NULL, hidden, dh + begin * hidden, hidden,
+                                     start > 0 || s->kind == MG_GRU);
     }
 }
 

@@ -81,7 +81,7 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
                                   int at_rest)
 {
     const long hidden = s->hidden, wide = mg_wide(s), depth = at_rest ? 0 : hidden;
-    const int gates = MG_NAME(vectors)(s), gated = gates > 2, packed = s->rows > MG_FEW_ROWS;
+    const int gates = MG_NAME(vectors)(s), gated = gates > 2, packed = s->rows > MG_FEW_ROWS, far = MG_NAME(far)(s);
     const long block = gated ? MG_LANES : 2 * MG_LANES;
     MG_ELEMENT sums[MG_TILE_SUMS * MG_LANES] __attribute__((aligned(MG_VECTOR_BYTES)));
     if (!packed)
@@ -89,11 +89,16 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
     const long blocks = (hidden + block - 1) / block;
     for (long k = 0; k < blocks; k++) {
         const long unit = (backwards ? blocks - 1 - k : k) * block, left = hidden - unit;
-        const MG_ELEMENT *panel = panels + unit / block * (gated ? gates : 2) * MG_LANES * (hidden + 1);
+        const long panel_size = (gated ? gates : 2) * MG_LANES * (hidden + 1);
+        const MG_ELEMENT *panel = panels + unit / block * panel_size;
         const int vectors = gated ? MG_NAME(gated_vectors)(left, gates) : left <= MG_LANES ? 1 : 2;
         const long tiles = (count + MG_TILE_ROWS(vectors) - 1) / MG_TILE_ROWS(vectors);
+        const long ahead_step = mg_smaller((vectors * MG_LANES + tiles - 1) / tiles, MG_LANES);
         for (long i = 0, first = 0, next; i < tiles; i++, first = next) {
             next = mg_cut(count, (int)i + 1, (int)tiles);
+            const MG_ELEMENT *ahead = NULL;
+            if (far && k + 1 < blocks)
+                ahead = panel + (backwards ? -panel_size : panel_size) + i * depth * ahead_step;
             const MG_ELEMENT *h_tile = h + first * h_stride;
             MG_NAME(tile) tile = {sums, vectors * MG_LANES, vectors < gates && gated ? left : MG_LANES,
                                   next - first};
@@ -107,13 +112,17 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
                 tile.row_step = wide;
                 tile.gate_step = gated ? hidden : MG_LANES;
             } else if (vectors == 4) {
-                MG_NAME(sum_rows_4)(tile.count, depth, h_tile, h_stride, panel, sums, 4 * MG_LANES, 0);
+                MG_NAME(sum_rows_4)(tile.count, depth, h_tile, h_stride, panel, ahead, ahead_step, sums,
+                                    4 * MG_LANES, 0);
             } else if (vectors == 3) {
-                MG_NAME(sum_rows_3)(tile.count, depth, h_tile, h_stride, panel, sums, 3 * MG_LANES, 0);
+                MG_NAME(sum_rows_3)(tile.count, depth, h_tile, h_stride, panel, ahead, ahead_step, sums,
+                                    3 * MG_LANES, 0);
             } else if (vectors == 2) {
-                MG_NAME(sum_rows_2)(tile.count, depth, h_tile, h_stride, panel, sums, 2 * MG_LANES, 0);
+                MG_NAME(sum_rows_2)(tile.count, depth, h_tile, h_stride, panel, ahead, ahead_step, sums,
+                                    2 * MG_LANES, 0);
             } else {
-                MG_NAME(sum_rows_1)(tile.count, depth, h_tile, h_stride, panel, sums, MG_LANES, 0);
+                MG_NAME(sum_rows_1)(tile.count, depth, h_tile, h_stride, panel, ahead, ahead_step, sums,
+                                    MG_LANES, 0);
             }
             MG_NAME(cells_forward)(s, &tile, row + first, unit, h_tile, h_stride, c ? c + first * hidden : NULL,
                                    c ? c_out + first * hidden : NULL);

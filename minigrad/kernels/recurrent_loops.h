@@ -77,6 +77,14 @@ static int MG_NAME(vectors)(const mg_sequence *s)
     return s->kind == MG_LSTM ? 4 : s->kind == MG_GRU ? 3 : 2;
 }
 
+/* Whether the panels of W_hh come from beyond the second-level cache in every step, and slower than the tiles could use
+ * them. Then, while the tiles meet one panel, the next one is fetched into that cache, a line now and then; all its
+ * lines at once would only keep the loads waiting. */
+static int MG_NAME(far)(const mg_sequence *s)
+{
+    return mg_wide(s) * s->hidden * (long)sizeof(MG_ELEMENT) > s->near_bytes;
+}
+
 #include "recurrent_forward.h"
 #include "recurrent_backward.h"
 #include "shared_product.h"

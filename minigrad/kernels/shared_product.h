@@ -35,7 +35,7 @@ static void MG_NAME(product_block)(const mg_product *p, long top, long bottom, l
         if (!p->kept)
             MG_NAME(pack)(panels, &operand, in_place ? whole : 0, end - first);
         MG_NAME(multiply_panels)(bottom - top, end - first, depth, a + start * (p->a_transposed ? a_stride : 1),
-                                 a_stride, p->a_transposed, panels, in_place ? operand.matrix : NULL, p->b_step, c,
+                                 a_stride, p->a_transposed, panels, 0, in_place ? operand.matrix : NULL, p->b_step, c,
                                  p->c_step, start > 0 || p->accumulate);
         start += depth;
         if (p->keep)

@@ -100,57 +100,73 @@ def shapes():
         yield batch, 100, steps, reverse, True
 
 
+def check_layer(kind, rng, sizes, hidden, reverse, bias):
+    """The layer against the equations, and its gradients against their finite differences, in float64."""
+    case = f"steps {sizes.tolist()}, hidden {hidden}, reverse {reverse}, bias {bias}"
+    arguments = make(rng, kind, sizes, hidden, bias=bias)
+    h, hn, cn, saved = kernels.layer_forward(kind, *arguments, sizes, reverse)
+    expected = reference(kind, *arguments, sizes, reverse)
+    for got, want in zip((h, hn, cn), expected):
+        assert (got is None) == (want is None)
+        assert want is None or difference(got, want) < 1e-12 * max(1, abs(want).max()), case
+
+    d = upstream(rng, arguments, kind)
+    gradients = kernels.layer_backward(kind, saved, *d, EVERYTHING)
+    for k, name in enumerate(NAMES):
+        if arguments[k] is None:
+            assert gradients[k] is None
+            continue
+        direction = rng.normal(size=arguments[k].shape)
+        values = []
+        for step in (1e-6, -1e-6):
+            moved = list(arguments)
+            moved[k] = arguments[k] + step * direction
+            values.append(
+                sum(np.vdot(g, r) for g, r in zip(d, reference(kind, *moved, sizes, reverse)) if g is not None)
+            )
+        numerical = (values[0] - values[1]) / 2e-6
+        analytical = np.vdot(gradients[k], direction)
+        # A step across the corner of relu, which the seed avoids, would show as an error of the order of 1.
+        assert abs(numerical - analytical) < 1e-6 * (1 + abs(numerical)), f"{name}: {case}"
+
+
+def check_float32(kind, rng, sizes, hidden, reverse, bias):
+    """The layer and its gradients in float32 against those in float64."""
+    wide = make(rng, kind, sizes, hidden, bias=bias)
+    narrow = [None if a is None else a.astype(np.float32) for a in wide]
+    wide = [None if a is None else a.astype(np.float64) for a in narrow]
+    d = upstream(rng, narrow, kind)
+    results = []
+    for arguments, g in ((wide, [None if a is None else a.astype(np.float64) for a in d]), (narrow, d)):
+        *states, saved = kernels.layer_forward(kind, *arguments, sizes, reverse)
+        results.append([*states, *kernels.layer_backward(kind, saved, *g, EVERYTHING)])
+    for want, got in zip(*results):
+        assert (want is None) == (got is None)
+        if want is not None:
+            assert got.dtype == np.float32
+            assert difference(got, want) <= 2e-5 * max(1, abs(want).max()), (sizes.tolist(), hidden)
+
+
 @pytest.mark.parametrize("kind", kernels.KINDS)
 def test_layer_agrees_with_the_equations_and_their_finite_differences(kind, instruction_set):
     rng = np.random.default_rng(1)
     for batch, hidden, steps, reverse, bias in shapes():
-        case = f"batch {batch}, hidden {hidden}, steps {steps}, reverse {reverse}, bias {bias}"
-        sizes = uneven(rng, batch, steps)
-        arguments = make(rng, kind, sizes, hidden, bias=bias)
-        h, hn, cn, saved = kernels.layer_forward(kind, *arguments, sizes, reverse)
-        expected = reference(kind, *arguments, sizes, reverse)
-        for got, want in zip((h, hn, cn), expected):
-            assert (got is None) == (want is None)
-            assert want is None or difference(got, want) < 1e-12 * max(1, abs(want).max()), case
-
-        d = upstream(rng, arguments, kind)
-        gradients = kernels.layer_backward(kind, saved, *d, EVERYTHING)
-        for k, name in enumerate(NAMES):
-            if arguments[k] is None:
-                assert gradients[k] is None
-                continue
-            direction = rng.normal(size=arguments[k].shape)
-            values = []
-            for step in (1e-6, -1e-6):
-                moved = list(arguments)
-                moved[k] = arguments[k] + step * direction
-                values.append(
-                    sum(np.vdot(g, r) for g, r in zip(d, reference(kind, *moved, sizes, reverse)) if g is not None)
-                )
-            numerical = (values[0] - values[1]) / 2e-6
-            analytical = np.vdot(gradients[k], direction)
-            # A step across the corner of relu, which the seed avoids, would show as an error of the order of 1.
-            assert abs(numerical - analytical) < 1e-6 * (1 + abs(numerical)), f"{name}: {case}"
+        check_layer(kind, rng, uneven(rng, batch, steps), hidden, reverse, bias)
 
 
 @pytest.mark.parametrize("kind", kernels.KINDS)
 def test_float32_agrees_with_float64_to_rounding(kind, instruction_set):
     rng = np.random.default_rng(2)
     for batch, hidden, steps, reverse, bias in shapes():
-        sizes = uneven(rng, batch, steps)
-        wide = make(rng, kind, sizes, hidden, bias=bias)
-        narrow = [None if a is None else a.astype(np.float32) for a in wide]
-        wide = [None if a is None else a.astype(np.float64) for a in narrow]
-        d = upstream(rng, narrow, kind)
-        results = []
-        for arguments, g in ((wide, [None if a is None else a.astype(np.float64) for a in d]), (narrow, d)):
-            *states, saved = kernels.layer_forward(kind, *arguments, sizes, reverse)
-            results.append([*states, *kernels.layer_backward(kind, saved, *g, EVERYTHING)])
-        for want, got in zip(*results):
-            assert (want is None) == (got is None)
-            if want is not None:
-                assert got.dtype == np.float32
-                assert difference(got, want) <= 2e-5 * max(1, abs(want).max()), (batch, hidden, steps)
+        check_float32(kind, rng, uneven(rng, batch, steps), hidden, reverse, bias)
+
+
+@pytest.mark.parametrize(("kind", "hidden"), [("RNN_TANH", 1545), ("LSTM", 775), ("GRU", 895)])
+def test_weights_larger_than_the_second_level_cache(kind, hidden, instruction_set):
+    """Their panels are fetched ahead, in tiles compiled apart; W_hh has 9 MiB of float32."""
+    rng = np.random.default_rng(17)
+    check_layer(kind, rng, np.array([27, 14, 5]), hidden, False, True)
+    check_float32(kind, rng, np.array([27, 27, 9, 1]), hidden, True, True)
 
 
 @pytest.mark.parametrize("kind", kernels.KINDS)
