@@ -1,10 +1,10 @@
 /* Memory that the kernels give back to themselves.
  *
  * glibc returns every block above some hundred KiB to the system when it is freed, and the page faults of a fresh one
- * cost more than many a kernel's arithmetic. So blocks given back are kept for the next call, up to MG_KEPT_BYTES in all;
- * beyond that the ones that have lain longest are freed. Blocks of 1 to 64 KiB, which malloc splits and merges over and
- * over, are kept in bins of one size each; still smaller ones are left to malloc, which is good at them. Not thread-safe:
- * take and give with the interpreter's lock held.
+ * cost more than many a kernel's arithmetic. So blocks given back are kept for the next call, up to MG_KEPT_BYTES in
+ * all; beyond that the ones that have lain longest are freed. Blocks of 1 to 64 KiB, which malloc splits and merges
+ * over and over, are kept in bins of one size each; still smaller ones are left to malloc, which is good at them. Not
+ * thread-safe: take and give with the interpreter's lock held.
  */
 #ifndef MG_BLOCKS_H
 #define MG_BLOCKS_H
@@ -24,8 +24,8 @@
 #define MG_BIN_BYTES ((size_t)256 << 10) /* kept in one bin at most */
 #define MG_BLOCK_ALIGNMENT 64
 
-/* A block of MG_LARGE_BLOCK bytes or more is put on huge pages where the system has them for the asking (Linux). There is
- * one address to translate where there were 512, and one page fault. */
+/* A block of MG_LARGE_BLOCK bytes or more is put on huge pages where the system has them for the asking (Linux). There
+ * is one address to translate where there were 512, and one page fault. */
 #define MG_HUGE_PAGE ((size_t)2 << 20)
 #define MG_LARGE_BLOCK ((size_t)2 << 20)
 

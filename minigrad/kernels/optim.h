@@ -6,11 +6,14 @@
 #define MG_MOST_ARRAYS 5
 #define MG_MOST_NUMBERS 6
 
-/* One algorithm. `arrays` are the parameter, its gradient and the optimiser's state, contiguous, none overlapping another;
- * those an option leaves out are NULL. Elements start <= i < end are stepped. */
+/* One algorithm. `arrays` are the parameter, its gradient and the optimiser's state, contiguous, none overlapping
+ * another; those an option leaves out are NULL. Elements start <= i < end are stepped. */
 typedef void mg_optim_step(void *const *arrays, const double *numbers, long long start, long long end);
 
-enum { MG_SGD, MG_ADAM, MG_ADAMAX, MG_ADAGRAD, MG_ADADELTA, MG_RMSPROP, MG_ASGD, MG_RPROP, MG_ADD_SCALED, MG_OPTIM_RULES };
+enum {
+    MG_SGD, MG_ADAM, MG_ADAMAX, MG_ADAGRAD, MG_ADADELTA, MG_RMSPROP, MG_ASGD, MG_RPROP, MG_ADD_SCALED,
+    MG_OPTIM_RULES
+};
 
 /* Index 0 is float, 1 is double. */
 typedef struct {

@@ -95,8 +95,8 @@
 /* c[r][v] = start[v] + sum over d of a[r * row_step + d * depth_step] * panel[d * panel_step][v], added to what is
  * there if `accumulate`; rows of c are `c_stride` elements apart. Always inlined with constant counts, so that every
  * sum lives in a register. Few sums would leave the multipliers waiting for each other's result; then several
- * partial sums (`chains`) over interleaved d are added at the end. Unless `next` is NULL, next[d * next_step] is fetched
- * into the second-level cache. */
+ * partial sums (`chains`) over interleaved d are added at the end. Unless `next` is NULL, next[d * next_step] is
+ * fetched into the second-level cache. */
 MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains, long depth, const MG_ELEMENT *a,
                              long row_step, long depth_step, const MG_ELEMENT *start, const MG_ELEMENT *panel,
                              const long panel_step, const MG_ELEMENT *next, long next_step, MG_ELEMENT *c,
@@ -508,7 +508,8 @@ static void MG_NAME(multiply_narrow)(long rows, long width, long depth, const MG
 /* c = a B, or c + a B if `accumulate`, where B is packed in panels of two vectors and depth at most
  * MG_DEPTH_AT_ONCE. `a` is (rows, depth) with a_stride between its rows, or between its columns if `a_transposed`.
  * Unless `b` is NULL, only the last panel is packed, if it is not whole, and the others are read from b, whose rows
- * are b_stride apart; then `a` is not transposed. `far` says that the panels come from beyond the second-level cache. */
+ * are b_stride apart; then `a` is not transposed. `far` says that the panels come from beyond the second-level
+ * cache. */
 static void MG_NAME(multiply_panels)(long rows, long width, long depth, const MG_ELEMENT *a, long a_stride,
                                      int a_transposed, const MG_ELEMENT *panels, int far, const MG_ELEMENT *b,
                                      long b_stride, MG_ELEMENT *c, long c_stride, int accumulate)

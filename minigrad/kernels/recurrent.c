@@ -13,6 +13,7 @@
 #define MG_ROW(bits)                                                                                                   \
     {forward_scratch_f##bits, prepare_forward_f##bits, forward_f##bits,                                                \
      backward_scratch_f##bits, prepare_backward_f##bits, backward_f##bits,                                             \
-     turn_to_recurrent_side_f##bits, gather_previous_f##bits, finite_f##bits, product_plan_f##bits, product_f##bits, sum_rows_f##bits}
+     turn_to_recurrent_side_f##bits, gather_previous_f##bits, finite_f##bits,                                          \
+     product_plan_f##bits, product_f##bits, sum_rows_f##bits}
 
 const mg_recurrent_pair MG_EXPORT(mg_recurrent_table, MG_SET) = {{MG_ROW(32), MG_ROW(64)}};

@@ -21,7 +21,7 @@ typedef struct {
     long near_bytes;        /* a W_hh of more bytes than these does not stay in the second-level cache between steps */
     long steps, batch, hidden, rows;
     long done, until, base;
-    long apart;             /* from one row of h, or of its gradient, to the next: both directions may lie side by side */
+    long apart;             /* from one row of h, or of its gradient, to the next; directions may lie side by side */
     long stride;            /* from one row of gx, gates and d_b to the next */
     const int64_t *batch_sizes, *offsets;
     const void *w_hh;       /* (G hidden, hidden) */
@@ -34,8 +34,8 @@ typedef struct {
                              * and c may be NULL, if there will be no backward */
     void *hn, *cn;          /* (batch, hidden), written by forward: the state after each sequence's own last step */
     const void *d_h;        /* backward: gradient of h, or NULL for zeros */
-    void *d_b;              /* (rows, G hidden), written by backward: gradient of the input side, and, but for the n part
-                             * of GRU, of the recurrent side */
+    void *d_b;              /* (rows, G hidden), written by backward: gradient of the input side, and, but for the n
+                             * part of GRU, of the recurrent side */
     void *d_h0, *d_c0;      /* (batch, hidden): in, the gradient of hn and cn; out, that of h0 and c0 */
     const void *x;          /* (rows, features); this and the rest is the input side, of which the loops know nothing */
     const void *w_ih;       /* (G hidden, features) */
@@ -103,7 +103,7 @@ typedef struct {
     const void *a, *b;
     int a_transposed, b_transposed;
     long a_step, c_step;    /* from one row of a, or c, to the next, or from one column if transposed */
-    const void *b_rest;     /* the rows of b from `split` on, which is depth if b has them all; not if b is transposed */
+    const void *b_rest;     /* the rows of b from `split` on, which is depth if b has them all or is transposed */
     long split;
     long b_step, rest_step; /* from one row of b, or of b_rest, to the next */
     const void *bias;       /* or NULL */

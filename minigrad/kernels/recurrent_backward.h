@@ -187,7 +187,8 @@ static void MG_NAME(turn_to_recurrent_side)(const mg_sequence *s)
         MG_ELEMENT *n = (MG_ELEMENT *)s->d_b + (row - s->base) * s->stride + 2 * hidden;
         for (long unit = 0; unit < hidden; unit += MG_LANES) {
             const long left = hidden - unit;
-            MG_NAME(store_upto)(n + unit, MG_NAME(load_upto)(n + unit, left) * MG_NAME(load_upto)(r + unit, left), left);
+            const MG_VALUE product = MG_NAME(load_upto)(n + unit, left) * MG_NAME(load_upto)(r + unit, left);
+            MG_NAME(store_upto)(n + unit, product, left);
         }
     }
 }

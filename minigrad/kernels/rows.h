@@ -16,7 +16,7 @@ typedef struct {
 typedef void mg_forward(void *out, const void *x, long rows, long columns);
 typedef void mg_backward(void *out, const void *g, const void *y, long rows, long columns);
 
-/* All matrices have `rows` rows and `columns` columns and are contiguous. The targets of a mg_classes must be columns. */
+/* All matrices have `rows` rows and `columns` columns and are contiguous. Targets of a mg_classes must be columns. */
 typedef struct {
     mg_forward *softmax, *log_softmax;
     mg_backward *softmax_backward, *log_softmax_backward;
@@ -28,8 +28,8 @@ typedef struct {
     double (*cross_entropy)(const void *x, mg_classes classes, void *losses, double *weights, void *kept, long rows,
                             long columns);
 
-    /* The gradient of x from that of the losses, g[i], or g[0] for all if `single`; with `average` divided by the sum of
-     * the weights, unless that is 0. A row without weight gets zeros, and its two numbers in `kept` are not read. */
+    /* The gradient of x from that of the losses, g[i], or g[0] for all if `single`; with `average` divided by the sum
+     * of the weights, unless that is 0. A row without weight gets zeros, and its two numbers in `kept` are not read. */
     void (*nll_backward)(void *out, const void *g, int single, int average, mg_classes classes, long rows,
                          long columns);
     void (*cross_entropy_backward)(void *out, const void *x, const void *kept, const void *g, int single, int average,

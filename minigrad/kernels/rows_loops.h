@@ -181,8 +181,10 @@ static void MG_NAME(cross_entropy_backward)(void *out, const void *from, const v
             continue;
         }
         MG_ELEMENT slope = g[single ? 0 : i] * (weight * scale), most = keep[2 * i], share = slope / keep[2 * i + 1];
-        for (long j = 0; j < columns; j += MG_LANES)
-            MG_NAME(store_upto)(d + j, MG_NAME(exp)(MG_NAME(load_upto)(x + j, columns - j) - most) * share, columns - j);
+        for (long j = 0; j < columns; j += MG_LANES) {
+            const MG_VALUE power = MG_NAME(exp)(MG_NAME(load_upto)(x + j, columns - j) - most);
+            MG_NAME(store_upto)(d + j, power * share, columns - j);
+        }
         d[classes.target[i]] -= slope;
     }
 }

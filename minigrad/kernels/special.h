@@ -6,8 +6,8 @@
  *
  * erfinv:    the closed form of Winitzki (A handy approximation for the error function and its inverse, 2008), good to
  *            2e-3, and two steps of Halley's method on erf(y) - x, each of which triples the number of right digits
- *            (a third in the tails, where the first step gains less). Beyond 1/2 the residual comes from erfc, since erf
- *            has none of the digits that the tail is made of.
+ *            (a third in the tails, where the first step gains less). Beyond 1/2 the residual comes from erfc, since
+ *            erf has none of the digits that the tail is made of.
  * digamma:   the asymptotic series (Abramowitz and Stegun 6.3.18) from 10 on, the recurrence psi(x) = psi(x+1) - 1/x
  *            below, the reflection psi(x) = psi(1-x) - pi cot(pi x) for negative x. -inf at 0, inf at -0, nan at the
  *            other poles, whose two sides disagree.

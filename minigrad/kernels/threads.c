@@ -22,8 +22,8 @@ void mg_parallel(void (*task)(void *context, int part), void *context, int parts
 #include <stdint.h>
 #include <time.h>
 
-/* How long a waiting thread looks before it sleeps, in nanoseconds, and how often between two looks at the clock. A layer's
- * parts follow each other in less, and to be woken takes longer than many a part. */
+/* How long a waiting thread looks before it sleeps, in nanoseconds, and how often between two looks at the clock. A
+ * layer's parts follow each other in less, and to be woken takes longer than many a part. */
 #define MG_LOOKING 400000
 #define MG_LOOKS 32
 

@@ -4,10 +4,11 @@
  * its multiprocessor, so one that had to wait for that place would never arrive. A cooperative launch guarantees it (or
  * fails), and only such a launch may reach mg_barrier.
  *
- * Memory order. Every thread's writes come before its block's __syncthreads, hence before the release by thread 0, whose
- * scope is the whole device and which is cumulative. A thread 0 that sees the count has acquired all of them, and the
- * __syncthreads behind it hands that on to its block. What other blocks wrote is read by mg_fresh, which passes by the
- * first-level cache; it must never be read through the read-only path (ld.global.nc, __ldg, const __restrict__).
+ * Memory order. Every thread's writes come before its block's __syncthreads, hence before the release by thread 0,
+ * whose scope is the whole device and which is cumulative. A thread 0 that sees the count has acquired all of them,
+ * and the __syncthreads behind it hands that on to its block. What other blocks wrote is read by mg_fresh, which
+ * passes by the first-level cache; it must never be read through the read-only path (ld.global.nc, __ldg, const
+ * __restrict__).
  *
  * The counter only grows while a kernel runs and is zeroed before each launch, so nobody can miss a round.
  *

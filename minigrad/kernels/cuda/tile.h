@@ -1,9 +1,9 @@
 /* The product of a step: one tile of sequences, the units of one block, all of the depth.
  *
- * Forward, a unit has a sum for each gate over the hidden units before it (N = gates, depth = hidden); backward, one sum
- * over all gates behind it (N = 1, depth = gates * hidden). Either way a block needs the same gates * hidden * MG_UNITS
- * weights. If RESIDENT they are brought to shared memory once and stay for all steps, otherwise each chunk of the depth
- * is brought when it is needed.
+ * Forward, a unit has a sum for each gate over the hidden units before it (N = gates, depth = hidden); backward, one
+ * sum over all gates behind it (N = 1, depth = gates * hidden). Either way a block needs the same gates * hidden *
+ * MG_UNITS weights. If RESIDENT they are brought to shared memory once and stay for all steps, otherwise each chunk of
+ * the depth is brought when it is needed.
  *
  * Shared memory:  weights  N * MG_UNITS rows of mg_padded(depth, or chunk if not RESIDENT)
  *                 rows     R * MG_ROW_THREADS rows of mg_padded(chunk): the sequences of the tile
