@@ -102,11 +102,12 @@ static void MG_NAME(step_forward)(const mg_sequence *s, MG_ELEMENT *panels, long
             const MG_ELEMENT *h_tile = h + first * h_stride;
             MG_NAME(tile) tile = {sums, vectors * MG_LANES, vectors < gates && gated ? left : MG_LANES,
                                   next - first};
-            /* The input sides of an LSTM's cells are on their way while the tile is summed. */
+            /* The input sides of the cells are on their way while the tile is summed. With narrow vectors that pays
+             * for an LSTM alone, whose tiles take longest. */
             const MG_ELEMENT *gx = (const MG_ELEMENT *)s->gx + (row - s->base) * s->stride + unit;
-            for (long r = first; r < next && MG_VECTOR_BYTES < 64 && vectors == 4 && tiles > 1; r++)
-                for (int gate = 0; gate < 4; gate++)
-                    __builtin_prefetch(gx + r * s->stride + gate * hidden);
+            for (long r = first; r < next && tiles > 1 && (MG_VECTOR_BYTES == 64 || vectors == 4); r++)
+                for (int gate = 0; gate < gates; gate++)
+                    __builtin_prefetch(gx + r * s->stride + gate * (gated ? hidden : MG_LANES));
             if (!packed) {
                 tile.sums = panels + first * wide + unit;
                 tile.row_step = wide;
