@@ -61,6 +61,7 @@ cdef class Node:
     cdef tuple _numbers                # per input: which output of that Node; None when all are 0
     cdef int outputs
     cdef bint _released
+    cdef long _walk                    # number of the latest search for leaves that came by here
     cdef list _pre_hooks               # (output number, OrderedDict of hooks)
     cdef object _post_hooks            # OrderedDict of hooks or None
     cdef int replace_pre_hook(self, int number, old, hooks) except -1

@@ -26,7 +26,8 @@ pass or when a graph is dropped, so a chain of a million operations needs no mor
 Views and in-place changes. Every change of memory in place raises a version that views share, and a node that saved a
 value compares versions before it uses it. An in-place operation is the out-of-place one, copied into the target, whose
 history is then replaced; written into a view, it gives the *base* a new history (`write_view`), and each view derives
-itself from its base anew (`as_strided`) when next asked.
+itself from its base anew (`as_strided`) when next asked. What takes nothing from the old value (`zero_`, `normal_`,
+`copy_`) leads past the old graph to its leaves, which get zeros (`OverwriteNode`).
 """
 
 cimport cython

@@ -221,7 +221,7 @@ cdef object shown(node):
     if type(node) is PythonNode and getattr(type((<PythonNode> node).context), "_static", True) is False:
         return (<PythonNode> node).context          # an old-style Function is itself the grad_fn
     cdef type cls = type(node)
-    if cls is OperationNode or cls is PythonNode:
+    if cls is OperationNode or cls is PythonNode or cls is OverwriteNode:
         key = cls, node.name()
         if key not in node_types:
             node_types[key] = type(key[1], (cls,), {"__slots__": (), "__module__": __name__})
@@ -432,3 +432,72 @@ cdef class PythonNode(Node):
         if not create_graph:
             return [None if g is None else variable_array(<Variable> g) for g in result]
         return list(result)
+
+
+cdef class OverwriteNode(Node):
+    """Node of a change in place that does not depend on the value it overwrote: the leaves behind that get zeros.
+
+    Its edges lead to these leaves themselves, past the old graph, which can so be let go: a memory that is cleared in
+    every round of a loop does not keep the earlier rounds. And no formula of the old graph is run for a zero, which
+    could meet an infinite factor, a value that was changed since, or one that is freed already. The price is that inner
+    Variables of the old graph get nothing: to `autograd.grad` they are unreachable.
+    """
+    cdef str _name
+
+    def name(self):
+        return f"{self._name.replace('_', ' ').title().replace(' ', '')}Backward"
+
+    cdef object step(self, object grads, long mask, bint create_graph):
+        cdef Py_ssize_t i
+        cdef list result = [None] * PyTuple_GET_SIZE(self._edges)
+        for i, edge in enumerate(self._edges):
+            if isinstance(edge, Node):
+                result[i] = grads
+            elif mask >> min(i, 62) & 1:
+                zeros = zeros_for(variable_array(<Variable> edge))
+                result[i] = wrap_variable(zeros, False) if create_graph else zeros
+        return result
+
+
+cdef OverwriteNode record_overwriting(str name, Node old, Node value, int number):
+    """A node for a value written over one with the history `old`. value: the node of what was written, or None."""
+    global recorded
+    cdef OverwriteNode node = OverwriteNode.__new__(OverwriteNode)
+    recorded += 1
+    node.sequence = recorded
+    node.outputs = 1
+    node._name = name
+    node._edges = leaves_behind(old)
+    if value is not None:
+        node._edges = (value, *node._edges)
+        node._numbers = (number,) + (0,) * (len(node._edges) - 1)
+    return node
+
+
+cdef long walks = 0              # how many graphs were searched for their leaves
+
+
+cdef tuple leaves_behind(Node node):
+    """The leaves in which the graph of `node` ends, each once."""
+    global walks
+    cdef dict leaves = {}
+    cdef list stack = [node]
+    cdef long walk
+    walks += 1
+    walk = node._walk = walks
+    while stack:
+        node = <Node> stack.pop()
+        for edge in node._edges:
+            if isinstance(edge, Variable):
+                leaves[edge] = None
+            elif isinstance(edge, Node) and (<Node> edge)._walk != walk:
+                (<Node> edge)._walk = walk
+                stack.append(edge)
+    return tuple(leaves)
+
+
+cdef object zeros_for(object array):
+    """Zeros of an array's size and type, in its memory."""
+    if cnp.PyArray_Check(array):
+        return np.zeros(array.shape, array.dtype)
+    return run_there(array, np.zeros_like, (array, None, "C"))

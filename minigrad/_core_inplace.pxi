@@ -8,6 +8,7 @@ cdef object apply_in_place(Operation operation, target, tuple args):
 def call_in_place(str name, function, target, tuple args, dict kwargs):
     """The same for any function of `target`: an in-place operation is the out-of-place one, written into its target."""
     cdef Variable v
+    cdef Node old
     if isinstance(target, Tensor):
         result = function(target, *args, **kwargs)
         if isinstance(result, Tensor) and (<Tensor> result).array.shape != (<Tensor> target).array.shape:
@@ -24,8 +25,17 @@ def call_in_place(str name, function, target, tuple args, dict kwargs):
             result = operations["fit_target"](name, function, target, args, kwargs, result)
         keep_overwritten(v, result)
     write_into(name, variable_array(v), result)
+    old = grad_fn_of(v) if v._view_of is None else None      # of a view, `write_view` takes care
     replace_history(v, result)
+    if old is not None and not v._volatile and is_independent(v._grad_fn):
+        set_history(v, record_overwriting(name, old, v._grad_fn, v._output_nr), 0)
     return target
+
+
+cdef bint is_independent(Node node):
+    """Whether an in-place operation recorded as `node` takes nothing from the old value of its target."""
+    return node is None or (isinstance(node, OperationNode) and not (<OperationNode> node).operation.variadic
+                            and not (<OperationNode> node).operation._differentiable & 1)
 
 
 cdef int keep_overwritten(Variable v, Variable result) except -1:

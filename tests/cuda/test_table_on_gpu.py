@@ -145,6 +145,20 @@ def test_in_place_twin(row, sample, gpu):
     )
 
 
+@pytest.mark.parametrize("change", ["zero_", "normal_"])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_zeros_for_what_was_overwritten_lie_where_the_leaf_does(change, create_graph, gpu):
+    for leaf_place, place in ((on_gpu, on_gpu), (np.copy, on_gpu)):
+        x = _core.variable_from_array(leaf_place(np.ones((2, 3))))
+        x.requires_grad = True
+        y = (x if leaf_place is place else x.cuda(devices.count() - 1)) * 2
+        v = y.t()
+        getattr(y, change)()
+        (found,) = grad(v.sum(), x, create_graph=create_graph)
+        assert type(array_of(found)) is type(array_of(x))
+        assert not arrays.to_host(array_of(found)).any()
+
+
 @pytest.mark.parametrize("level", [_core.tensor_from_array, _core.variable_from_array])
 def test_vectors_are_compared_up_to_what_is_open_and_no_further(level, rng):
     a = rng.normal(size=(4, 4))
