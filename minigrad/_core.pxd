@@ -21,6 +21,7 @@ cdef class Variable(Value):
     cdef int _output_nr
     cdef bint _requires_grad       # of a leaf; an inner Variable requires grad because it has a grad_fn
     cdef bint _volatile
+    cdef bint _forgot              # had a history and lost it, so that older views must not go on with theirs
     cdef Variable _grad
     cdef Version _counter          # None stands for version 0 that nobody shares yet
     cdef Variable _view_of         # the base whose memory a view shares (never itself a view)

@@ -517,6 +517,7 @@ cdef int set_history(Variable v, Node node, int number) except -1:
     """Make `node` the history of `v`. Hooks stay with the value they were registered for: with the old history."""
     if v._grad_fn is not None:
         v._hooks = None
+        v._forgot |= node is None
     v._grad_fn, v._output_nr, v._requires_grad = node, number, False
     return 0
 
@@ -533,6 +534,8 @@ cdef Node grad_fn_of(Variable v):
             arrays = (variable_array(base),) + place_in_base(v)
             set_history(v, record(op_as_strided, (base,) + arrays[1:], arrays, (v,), None, 1), 0)
             v._view_version = base._counter.value
+        elif v._grad_fn is not None and base._forgot:      # the view's old history is of values overwritten since
+            set_history(v, None, 0)
     return v._grad_fn
 
 

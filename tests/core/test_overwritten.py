@@ -11,7 +11,7 @@ import pytest
 
 import minigrad
 from minigrad import _core
-from minigrad.autograd import Variable
+from minigrad.autograd import Function, Variable
 from minigrad.ops.table import table
 
 SIZE = (3, 4)
@@ -420,3 +420,75 @@ def test_a_leaf_that_requires_grad_is_refused():
             with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
                 change(target if target is x else target.t())
     assert numbers(x) == [1, 2]
+
+
+# ---------------------------------------------------------------- a base that lost its history
+
+
+def test_volatile_source():
+    x = leaf([1, 2])
+    y = x * 1
+    v = y.narrow(0, 0, 1)
+    y.copy_(Variable(double([3, 4]), volatile=True))
+    assert (y.volatile, y.requires_grad, v.requires_grad) == (True, False, False)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        v.backward()
+    with pytest.raises(RuntimeError, match="is_volatile is False"):
+        v * 2
+    assert x.grad is None
+
+
+def test_a_view_of_a_base_that_was_detached_and_overwritten():
+    x = leaf([1, 2])
+    y = x * 1
+    v = y.narrow(0, 0, 1)
+    y.detach_()
+    assert v.requires_grad  # nothing was overwritten
+    y.zero_()
+    assert not v.requires_grad
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        v.backward()
+    y.add_(x)
+    with pytest.raises(RuntimeError, match="requires_grad is False"):
+        v * 2
+
+
+class Cleared(Function):
+    @staticmethod
+    def forward(ctx, x):
+        x.zero_()
+        ctx.mark_dirty(x)
+        ctx.mark_non_differentiable(x)
+        return x
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+def test_a_view_of_a_base_that_a_function_made_constant():
+    x = leaf([1, 2])
+    y = x * 1
+    v = y.narrow(0, 0, 1)
+    assert Cleared.apply(y) is y
+    assert not y.requires_grad
+    assert not v.requires_grad
+
+
+class Passed(Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        return x
+
+    @staticmethod
+    def backward(ctx, g):
+        return g, g * 2
+
+
+def test_a_view_keeps_the_history_that_its_base_never_had():
+    x, w = Variable(double([1, 2])), leaf([3, 4])
+    out = Passed.apply(x, w)
+    assert out._base is x
+    x.add_(1)
+    out.sum().backward()
+    assert numbers(w.grad) == [2, 2]
