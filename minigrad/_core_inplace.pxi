@@ -8,7 +8,7 @@ cdef object apply_in_place(Operation operation, target, tuple args):
 def call_in_place(str name, function, target, tuple args, dict kwargs):
     """The same for any function of `target`: an in-place operation is the out-of-place one, written into its target."""
     cdef Variable v
-    cdef Node old
+    cdef Node old, written
     if isinstance(target, Tensor):
         result = function(target, *args, **kwargs)
         if isinstance(result, Tensor) and (<Tensor> result).array.shape != (<Tensor> target).array.shape:
@@ -25,10 +25,13 @@ def call_in_place(str name, function, target, tuple args, dict kwargs):
             result = operations["fit_target"](name, function, target, args, kwargs, result)
         keep_overwritten(v, result)
     write_into(name, variable_array(v), result)
-    old = grad_fn_of(v) if v._view_of is None else None      # of a view, `write_view` takes care
+    # A view follows its base, whose history `write_view` extends, unless it alone has one: as what a Function returned.
+    old = grad_fn_of(v) if v._view_of is None or not requires_grad(v._view_of) else None
     replace_history(v, result)
-    if old is not None and not v._volatile and is_independent(v._grad_fn):
-        set_history(v, record_overwriting(name, old, v._grad_fn, v._output_nr), 0)
+    if old is not None and not v._volatile and v._view_version >= 0:
+        written = (<Variable> result)._grad_fn
+        if is_independent(written):
+            set_history(v, record_overwriting(name, old, written, (<Variable> result)._output_nr), 0)
     return target
 
 

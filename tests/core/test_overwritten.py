@@ -492,3 +492,19 @@ def test_a_view_keeps_the_history_that_its_base_never_had():
     x.add_(1)
     out.sum().backward()
     assert numbers(w.grad) == [2, 2]
+
+
+def test_overwriting_a_view_whose_base_has_no_history():
+    x, w, z = Variable(double([1, 2])), leaf([3, 4]), leaf([5, 6])
+    out = Passed.apply(x, w)
+    out.zero_()
+    assert out.requires_grad
+    assert not x.requires_grad
+    out.sum().backward()
+    assert numbers(w.grad) == [0, 0]
+    out = Passed.apply(x, w)
+    out.copy_(z)
+    assert x.requires_grad  # the base follows what was written
+    out.sum().backward()
+    assert numbers(z.grad) == [1, 1]
+    assert numbers(w.grad) == [0, 0]
