@@ -83,8 +83,11 @@ def _choose_mode(x, dim):
 
 
 def _choose_top(x, dim, k, highest):
+    """A nan is greater than every number, as it is to _argsort and to argmax, but argmin prefers it."""
     if k == 1:
-        return (np.argmax if highest else np.argmin)(x, axis=dim, keepdims=True)
+        where = (np.argmax if highest else np.argmin)(x, axis=dim, keepdims=True)
+        if highest or x.dtype.kind != "f" or not np.isnan(np.take_along_axis(x, where, dim)).any():
+            return where
     return _argsort(x, dim, highest)[along(dim, k)]
 
 

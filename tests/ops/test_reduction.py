@@ -164,6 +164,17 @@ def test_order_statistics_by_hand():
     assert [p.tolist() for p in t.topk(2, largest=False)] == [[1, 1], [1, 3]]
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_topk_takes_a_nan_for_the_greatest(k):
+    nan, inf = float("nan"), float("inf")
+    t = torch.FloatTensor([[3, nan, 1], [nan, inf, nan], [nan, nan, nan]])
+    smallest, where = t.topk(k, largest=False)
+    assert [p[0] for p in smallest[:2].tolist()] == [1, inf] and [p[0] for p in where[:2].tolist()] == [2, 1]
+    greatest, where = t.topk(k)
+    assert [p[0] for p in where.tolist()][:2] in ([1, 0], [1, 2])
+    assert all(p[0] != p[0] for p in [*greatest.tolist(), smallest[2].tolist()])
+
+
 def test_a_bool_cannot_stand_for_a_dimension():
     t = torch.FloatTensor([[1, 2, 3], [6, 5, 4]])
     assert t.kthvalue(3, False)[0].tolist() == [3, 6]
