@@ -45,6 +45,7 @@ cdef class Operation:
     cdef public unsigned long long accepted    # NumPy type numbers it is made for, as bits; 0 stands for all
     cdef readonly object joint
     cdef readonly long index_mask      # arguments that are indices or masks: their type need not match
+    cdef readonly long optional_mask   # arguments that may be None
     cdef readonly long constant_outputs
     cdef readonly object rescue        # None, or called when `forward` refuses its arguments: mends or explains
     cdef long _differentiable          # arguments that have a formula

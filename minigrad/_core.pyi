@@ -635,6 +635,7 @@ class Operation:
     accepted: int
     joint: Callable[..., Any] | None
     index_mask: int
+    optional_mask: int
     constant_outputs: int
     rescue: Callable[[Operation, tuple[Any, ...], Exception], Any] | None
     def __init__(
@@ -652,6 +653,7 @@ class Operation:
         broadcast: bool = False,
         number: bool = False,
         indices: str = "",
+        optional: str = "",
         inference: Callable[..., Any] | None = None,
         reference: Callable[..., Any] | None = None,
         rescue: Callable[[Operation, tuple[Any, ...], Exception], Any] | None = None,

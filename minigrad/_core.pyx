@@ -145,7 +145,7 @@ def array_of(value):
         return variable_array(<Variable> value)
     if isinstance(value, Tensor):
         return (<Tensor> value).array
-    raise TypeError(f"expected a Tensor or a Variable, got {type(value).__name__}")
+    operations["refuse"](value)
 
 
 def like(value, array):

@@ -22,14 +22,15 @@ cdef class Operation:
     `sizes` (of all arguments), `workspace`, `needs`, or a parameter.
     broadcast: gradients are summed back to their argument's size. view: the result shares the first argument's memory.
     number: on Tensors the result is a Python number. indices: names of arguments that are indices or masks.
+    optional: names of arguments that may be None.
     inference: a forward that keeps nothing for formulas, run when no gradient will be wanted.
     reference: the same function made of other operations; gives the derivatives of the derivative.
     rescue(operation, args, error): called when forward refuses; returns the result after mending, or raises.
     """
 
     def __init__(self, name, forward, arguments, parameters="", *, derivatives=None, joint=None, outputs=1,
-                 constant_outputs=(), view=False, broadcast=False, number=False, indices="", inference=None,
-                 reference=None, rescue=None, doc=""):
+                 constant_outputs=(), view=False, broadcast=False, number=False, indices="", optional="",
+                 inference=None, reference=None, rescue=None, doc=""):
         self.name = name
         self.forward = forward
         self.variadic = arguments == "*"
@@ -43,6 +44,7 @@ cdef class Operation:
         self.joint = joint
         self.constant_outputs = sum(1 << k for k in constant_outputs)
         self.index_mask = sum(1 << self.arguments.index(i) for i in indices.split())
+        self.optional_mask = sum(1 << self.arguments.index(i) for i in optional.split())
         unknown = set(self.formulas) - set(self.arguments)
         if unknown:
             raise TypeError(f"operation {name}: formulas for unknown arguments {sorted(unknown)}")
@@ -151,8 +153,6 @@ cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
         if not isinstance(a, Value) and hasattr(a, "__cuda_array_interface__"):
             raise TypeError(f"{name}: a GPU's array does not mix with a {other}; convert it first: "
                             f"{package}.from_dlpack(array)")
-        if kind not in ("Variable", "Tensor", "int", "float", "bool", "NoneType"):
-            raise TypeError(f"{name}: expected tensors and numbers, got {kind} (in {', '.join(kinds)})")
     raise TypeError(f"{name}: cannot take ({', '.join(kinds)})")
 
 
@@ -212,11 +212,20 @@ cdef object apply(Operation operation, tuple args):
             level |= 2
         elif type(a) is float:
             floating_number = True
-        elif not (a is None or type(a) is int or type(a) is bool):
+        elif a is None:
+            if not (i < 63 and operation.optional_mask >> i & 1):
+                operations["refuse_operand"](operation, args, i)
+        elif cnp.PyArray_Check(a):
+            level |= 1
+        elif not (type(a) is int or type(a) is bool):
             if isinstance(a, np.generic):
                 return apply(operation, args[:i] + (a.item(),) + args[i + 1:])
+            if not hasattr(type(a), "__cuda_array_interface__"):
+                operations["refuse_operand"](operation, args, i)
             level |= 1
     if level <= 1:
+        if level == 0 and count:
+            operations["refuse_operand"](operation, args, -1)
         result = operation.forward(*args)
         return result[0] if operation.outputs == 1 and type(result) is tuple else result
     if level != 4 and level != 2:

@@ -6,6 +6,7 @@
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import empty
+from minigrad.ops.shape import size_of
 from minigrad.utils.callers import warn
 
 __all__ = [
@@ -364,6 +365,7 @@ class Softmax2d(_Plain):
     """Softmax2d(): softmax over the channels of input of size N x C x H x W. AssertionError unless input is 4-D."""
 
     def forward(self, input):
-        if input.dim() != 4:
-            raise AssertionError(f"Softmax2d: input must have 4 dimensions (N, C, H, W), got {tuple(input.size())}")
+        size = size_of(input)
+        if len(size) != 4:
+            raise AssertionError(f"Softmax2d: input must have 4 dimensions (N, C, H, W), got {size}")
         return F.softmax(input, 1)

@@ -5,6 +5,7 @@ from minigrad.nn.module import Module
 from minigrad.nn.parameter import empty
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import sqrt
+from minigrad.ops.shape import size_of
 from minigrad.tensor.random import get_rng
 from minigrad.tensor.types import default_tensor_type
 
@@ -94,7 +95,7 @@ class BatchNorm1d(Module):
             self.bias.data.array.fill(0)
 
     def forward(self, input):
-        size = tuple(input.size())
+        size = size_of(input)
         if len(size) not in (2, 3) or size[1] != self.num_features:
             n = self.num_features
             raise ValueError(

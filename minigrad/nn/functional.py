@@ -10,7 +10,7 @@ from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, like, tensor_from_array, type_name
 from minigrad.nn.batchnorm import batch_norm
 from minigrad.nn.parameter import Parameter
-from minigrad.ops import arrays, elementwise, margins, moving, neural
+from minigrad.ops import arrays, elementwise, margins, moving, neural, operands
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.indexing import index_add
 from minigrad.ops.linear import bilinear, linear
@@ -254,6 +254,8 @@ def _drawn(array, size, p):
 
 def _as_result(input):
     """The input; of a Parameter an alias, since a result may stand where no Parameter may."""
+    if not isinstance(input, (Tensor, Variable, np.ndarray)):
+        operands.refuse(input)
     return input[:] if isinstance(input, Parameter) else input
 
 

@@ -11,6 +11,7 @@ from minigrad.ops import (
     matrix,
     neural,
     norms,
+    operands,
     ordering,
     recurrent,
     shape,
@@ -36,7 +37,7 @@ def connect():
         matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
         geometry=strided.geometry, accumulate_arrays=kernels.accumulate, copy_array=arrays.copy,
         is_writable=arrays.is_writable,
-        fit_target=elementwise.fit_target,
+        fit_target=elementwise.fit_target, refuse=operands.refuse, refuse_operand=operands.refuse_operand,
     )  # fmt: skip
 
 

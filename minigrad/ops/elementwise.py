@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad.ops.operands import dtype_of
 from minigrad.ops.shape import reshape
 from minigrad.ops.table import ALL, SIGNED, S, T, row
 from minigrad.utils.callers import warn
@@ -183,10 +184,11 @@ def _with_factor(operation):
 
     def function(input, value=None, other=None):
         if other is None or value is None:
-            operand = value if other is None else other
-            if operand is None:
-                raise TypeError(f"{operation.name}: takes (input, [value=1,] other), got nothing to {operation.name}")
-            return operation(input, operand)
+            value, other = None, value if other is None else other
+            if other is None:
+                raise TypeError(f"{operation.name}: takes (input, [value=1,] other), got nothing to {operation.name}: "
+                                "other is missing or None")
+            return operation(input, other)
         value = plain_number(value)
         if not isinstance(value, (int, float)):
             raise TypeError(
@@ -195,6 +197,7 @@ def _with_factor(operation):
         return operation(input, mul_pair(other, value))
 
     function.__name__ = operation.name
+    function.__code__ = function.__code__.replace(co_name=operation.name)  # the name in tracebacks
     function.__doc__ = (
         f"{operation.name}(input, [value=1,] other): input {'+' if operation.name == 'add' else '-'} value * other, "
         "elementwise with broadcasting; other may be a number."
@@ -213,7 +216,7 @@ _REFUSED_PAIRS = [
     (S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"),
     (S(T(3, dtype="float32"), T(3, dtype="float64")), (TypeError, RuntimeError), "Expected object of type"),
     (S(T(3, dtype="int64"), 1.5), TypeError, "whole numbers"),
-    (S(T(3), "2"), TypeError, "expected tensors and numbers"),
+    (S(T(3), "2"), TypeError, "other must be a Tensor, a Variable or a number, got str"),
     (S(T(3, dtype="uint8"), 300), RuntimeError, "300 does not fit elements of uint8, which go from 0 to 255"),
 ]
 row("add", add, [*_PAIRS, S(T(3, 4), 2, T(3, 4))], _REFUSED_PAIRS, types=ALL, in_place=True, pointwise=True)
@@ -399,6 +402,9 @@ def _inside(x, min, max):
     return below if above is None else above if below is None else above * below
 
 
+_BOUNDS = (int, float, type(None))
+
+
 def clamp(input, min=None, max=None):
     """clamp(input, min=None, max=None): each element moved to the nearest number in [min, max].
 
@@ -407,8 +413,11 @@ def clamp(input, min=None, max=None):
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
     min, max = plain_number(min), plain_number(max)
+    if not (isinstance(min, _BOUNDS) and isinstance(max, _BOUNDS)):
+        name, bound = ("max", max) if isinstance(min, _BOUNDS) else ("min", min)
+        raise TypeError(f"clamp: {name} must be a number, got {type(bound).__name__}")
     if isinstance(min, float) or isinstance(max, float):
-        if (array_of(input) if isinstance(input, (Tensor, Variable)) else input).dtype.kind in "iu":
+        if dtype_of(input).kind in "iu":
             raise TypeError(
                 f"clamp: bounds of an integer tensor must be whole numbers, got min={min} and max={max}; convert the "
                 "tensor first, for example with .float()"

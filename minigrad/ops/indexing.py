@@ -15,6 +15,7 @@ import numpy as np
 from minigrad._core import Operation, Tensor, Variable, array_of, like
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
+from minigrad.ops.operands import dtype_of
 from minigrad.ops.shape import index as basic_index
 from minigrad.ops.shape import reshape, size_of, sum_to_size, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
@@ -62,9 +63,9 @@ def in_order(array):
 
 class Places:
     """The operations of one way to name places. `locate(index, dim, size)` gives the index tuple into arrays of
-    `size`."""
+    `size`. optional: "index" where the argument of this name may be None."""
 
-    def __init__(self, name, locate):
+    def __init__(self, name, locate, optional=""):
         def write(x, where, value):
             return arrays.write_at(x.copy(), where, value)
 
@@ -81,28 +82,28 @@ class Places:
 
         self.read = Operation(
             name, lambda x, index, dim: in_order(x[locate(index, dim, x.shape)]), "x index", "dim", indices="index",
-            derivatives={"x": lambda g, index, dim, x_size: self.spread(g, index, dim, x_size)},
+            optional=optional, derivatives={"x": lambda g, index, dim, x_size: self.spread(g, index, dim, x_size)},
         )  # fmt: skip
         self.spread = Operation(
             f"{name}_spread",
             lambda x, index, dim, size: add_at(np.zeros_like(x, shape=size), locate(index, dim, size), x),
-            "x index", "dim size", indices="index",
+            "x index", "dim size", indices="index", optional=optional,
             derivatives={"x": lambda g, index, dim: self.read(g, index, dim)},
         )  # fmt: skip
         self.add = Operation(
             f"{name}_add", lambda x, index, source, dim: add_at(x.copy(), locate(index, dim, x.shape), source),
-            "x index source", "dim", indices="index",
+            "x index source", "dim", indices="index", optional=optional,
             derivatives={"x": lambda g: g, "source": lambda g, index, dim, source_size:
                          sum_to_size(self.read(g, index, dim), source_size)},
         )  # fmt: skip
         self.write = Operation(
             f"{name}_copy", lambda x, index, source, dim: write(x, locate(index, dim, x.shape), source),
-            "x index source", "dim", indices="index",
+            "x index source", "dim", indices="index", optional=optional,
             derivatives={"x": lambda g, index, dim: self.fill(g, index, dim, 0), "source": written},
         )  # fmt: skip
         self.fill = Operation(
             f"{name}_fill", lambda x, index, dim, value: write(x, locate(index, dim, x.shape), value),
-            "x index", "dim value", indices="index",
+            "x index", "dim value", indices="index", optional=optional,
             derivatives={"x": lambda g, index, dim: self.fill(g, index, dim, 0)},
         )  # fmt: skip
 
@@ -129,7 +130,7 @@ rows = Places("index_select", _rows)
 elements = Places("gather", _elements)
 flat_places = Places("take", _flat)
 # The index tuple itself stands in for dim. The argument `index` is None, or a Variable whose volatility must spread.
-tuples = Places("index", lambda index, where, size: where)
+tuples = Places("index", lambda index, where, size: where, "index")
 
 
 def check_number(name, value, x):
@@ -138,11 +139,12 @@ def check_number(name, value, x):
         value = value.item()
     if not isinstance(value, (int, float)):
         raise TypeError(f"{name}: the value must be a number, got {type(value).__name__}")
-    if isinstance(value, float) and raw(x).dtype.kind in "iu":
+    kind = dtype_of(x).kind
+    if isinstance(value, float) and kind in "iu":
         raise TypeError(
             f"{name}: an integer tensor takes whole numbers only, got {value}; convert the tensor first with .float()"
         )
-    if raw(x).dtype.kind in "iu":
+    if kind in "iu":
         limits = np.iinfo(raw(x).dtype)
         if not limits.min <= value <= limits.max:
             raise RuntimeError(f"{name}: {value} is out of the type's range, {limits.min} to {limits.max}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, array_of
-from minigrad.ops import arrays
+from minigrad.ops import arrays, operands
 from minigrad.ops.elementwise import add, mul, quiet
 from minigrad.ops.reduction import total
 from minigrad.ops.shape import (
@@ -267,7 +267,9 @@ def _with_addend(name, product, of_product, shapes):
         factors = [a for a in args if not isinstance(a, (Tensor, Variable))]
         for f in factors:
             if isinstance(f, bool) or not isinstance(f, (int, float)):
-                raise TypeError(f"{name}: expected tensors and factors (numbers), got {type(f).__name__}")
+                place = sum(isinstance(a, bool) or not isinstance(a, (int, float)) for a in args[: args.index(f)])
+                wanted = "a Tensor, a Variable or, before it, a factor (a number)"
+                raise TypeError(operands.message(name, names[min(place, 2)], f, wanted))
         if len(tensors) != 3 or len(factors) > 2:
             raise TypeError(
                 f"{name}: takes ([beta,] input, [alpha,] {shapes}), got {len(tensors)} tensors and {len(factors)} "
@@ -326,7 +328,7 @@ for _function, _sizes, _operands in [
          S(2, T(*_sizes[0]), 3, *_operands), S(T(*_sizes[0]), *_operands, beta=2, alpha=3)],
         [(S(T(7), *_operands), RuntimeError, "input of size (7,) does not broadcast"),
          (S(T(*_sizes[0]), *_operands[:1]), TypeError, "got 2 tensors and 0 numbers"),
-         (S(T(*_sizes[0]), "2", *_operands), TypeError, "factors (numbers), got str"),
+         (S(T(*_sizes[0]), "2", *_operands), TypeError, "a factor (a number), got str"),
          (S(T(1, dtype="int64"), 0.5, *(T(*o.size, dtype="int64") for o in _operands)), (TypeError, RuntimeError),
           "whole numbers")],
         types=ALL, in_place=True, oracle=_torch_with_addend(_function.__name__),
@@ -366,7 +368,7 @@ def _linear_weight(g, x):
 # Three products that are one another's derivatives: of the layer, of its input and of its weight, whatever dimensions
 # lead.
 _linear_op = Operation(
-    "linear", _linear, "x weight bias",
+    "linear", _linear, "x weight bias", optional="bias",
     derivatives={"x": lambda g, weight: _linear_input_op(g, weight), "weight": lambda g, x: _linear_weight_op(g, x),
                  "bias": lambda g, bias_size: sum_to_size(g, bias_size)},
 )  # fmt: skip

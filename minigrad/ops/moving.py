@@ -2,7 +2,7 @@
 
 import functools
 
-from minigrad._core import Operation, array_of
+from minigrad._core import Operation, Tensor, Variable, array_of
 from minigrad.ops import arrays, devices
 
 
@@ -11,6 +11,8 @@ def at_home(function):
 
     @functools.wraps(function)
     def run(input, *args, **kwargs):
+        if not isinstance(input, (Tensor, Variable)):
+            return function(input, *args, **kwargs)  # which refuses it
         with arrays.near(array_of(input)):
             return function(input, *args, **kwargs)
 

@@ -23,7 +23,7 @@ from minigrad.ops.shape import _cat, index, reshape, size_of
 from minigrad.ops.table import S, T, no_oracle, row
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
-_WEIGHTS = "w_ih w_hh b_ih b_hh"
+_WEIGHTS, _BIASES = "w_ih w_hh b_ih b_hh", "b_ih b_hh"
 
 
 def kernels_for(x):
@@ -135,6 +135,7 @@ def stack_operation(kind, runs):
     states = 2 if kind == "LSTM" else 1
     weights = [f"{name}_{k}" for k in range(runs) for name in ("w_ih", "w_hh", "b_ih", "b_hh")]
     arguments, parameters = ["x", "h0", "c0"][: 1 + states] + weights, ["batch_sizes", "directions"]
+    optional = [name for name in arguments if name[0] in "hcb"]  # states and biases
 
     if states == 2:
 
@@ -163,7 +164,8 @@ def stack_operation(kind, runs):
 
     return Operation(
         f"{kind.lower()}_layer", forward, " ".join(arguments), " ".join(parameters), outputs=1 + states,
-        joint=_Joint(kind, (*arguments, *parameters)), inference=inference, reference=reference,
+        joint=_Joint(kind, (*arguments, *parameters)), optional=" ".join(optional), inference=inference,
+        reference=reference,
         doc=f"Layers on top of each other, all steps in one operation. A layer's step: {CELLS[kind].__doc__}",
     )  # fmt: skip
 
@@ -222,8 +224,8 @@ def _one_state_step(kind):
         d_x, d_h, _, *rest = kernels_for(x).layer_backward(kind, workspace, g, None, None, needs)
         return d_x, d_h, *rest
 
-    return Operation(f"{kind.lower()}_step", forward, f"x h {_WEIGHTS}", joint=joint, reference=CELLS[kind],
-                     doc=CELLS[kind].__doc__)  # fmt: skip
+    return Operation(f"{kind.lower()}_step", forward, f"x h {_WEIGHTS}", joint=joint, optional=_BIASES,
+                     reference=CELLS[kind], doc=CELLS[kind].__doc__)  # fmt: skip
 
 
 def _lstm_step_forward(x, h, c, w_ih, w_hh, b_ih, b_hh):
@@ -237,7 +239,7 @@ def _lstm_step_joint(g, x, h, c, w_ih, w_hh, b_ih, b_hh, out0, workspace, needs)
 
 rnn_tanh_step, rnn_relu_step, gru_step = (_one_state_step(kind) for kind in ("RNN_TANH", "RNN_RELU", "GRU"))
 lstm_step = Operation(
-    "lstm_step", _lstm_step_forward, f"x h c {_WEIGHTS}", outputs=2, joint=_lstm_step_joint,
+    "lstm_step", _lstm_step_forward, f"x h c {_WEIGHTS}", outputs=2, joint=_lstm_step_joint, optional=_BIASES,
     reference=lambda x, h, c, *weights: lstm_cell(x, (h, c), *weights), doc=lstm_cell.__doc__,
 )  # fmt: skip
 STEPS = {"RNN_TANH": rnn_tanh_step, "RNN_RELU": rnn_relu_step, "LSTM": lstm_step, "GRU": gru_step}

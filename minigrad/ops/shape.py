@@ -11,12 +11,16 @@ import operator
 import numpy as np
 
 from minigrad._core import Operation, Part, Tensor, Variable, array_of
+from minigrad.ops.operands import refuse
 from minigrad.ops.table import ALL, S, T, row
 
 
 def size_of(x):
     """Size of a Tensor, Variable or array as a tuple."""
-    return tuple(array_of(x).shape if isinstance(x, (Tensor, Variable)) else x.shape)
+    try:
+        return tuple(array_of(x).shape if isinstance(x, (Tensor, Variable)) else x.shape)
+    except AttributeError:
+        refuse(x)
 
 
 def wrap_dim(dim, ndim, name="dim", extra=0):
@@ -63,7 +67,10 @@ def _inverse(dims):
 
 def is_contiguous(x):
     """Whether the elements lie in memory in the order of the dimensions, without gaps."""
-    return bool((array_of(x) if isinstance(x, (Tensor, Variable)) else x).flags.c_contiguous)
+    try:
+        return bool((array_of(x) if isinstance(x, (Tensor, Variable)) else x).flags.c_contiguous)
+    except AttributeError:
+        refuse(x)
 
 
 def contiguous(input):

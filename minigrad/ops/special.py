@@ -52,7 +52,7 @@ row(
      S(T(1, low=1), T(1)), S(T(4, low=0.5), 2)],
     [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"),
      (S(T(3, dtype="float32"), T(3, dtype="float64")), (TypeError, RuntimeError), "Expected object of type"),
-     (S(T(3), "2"), TypeError, "expected tensors and numbers")],
+     (S(T(3), "2"), TypeError, "other must be a Tensor, a Variable or a number, got str")],
     in_place=True, pointwise=True,
     oracle=lambda torch, a, b: torch.atan2(a, b if isinstance(b, torch.Tensor) else torch.full_like(a, b)),
 )  # fmt: skip

@@ -95,12 +95,13 @@ def checked(entry):
 
 
 # What the era's documentation calls the second operand of these.
+_NOT_GIVEN = object()  # None is given, and refused
 _SECOND_OPERAND = {"mul": "value", "div": "value", "fmod": "divisor", "remainder": "divisor", "pow": "exponent"}
 
 
 def _by_name(name, second, other, named):
     """The second operand of a function form that was given by its name."""
-    if other is not None or list(named) not in ([second], ["other"]):
+    if other is not _NOT_GIVEN or list(named) not in ([second], ["other"]):
         given = ", ".join(map(repr, named)) or "nothing"
         raise TypeError(f"{name}: takes (input, other), other also by the name {second!r}, got {given} by name")
     return next(iter(named.values()))
@@ -125,10 +126,10 @@ def function_form(entry):
     elif name in _SECOND_OPERAND:
         second = _SECOND_OPERAND[name]
 
-        def function(input, other=None, *, out=None, **named):
+        def function(input, other=_NOT_GIVEN, *, out=None, **named):
             if type(input) in halves:
                 refuse(input)
-            if named or other is None:
+            if named or other is _NOT_GIVEN:
                 other = _by_name(name, second, other, named)
             return call(input, other) if out is None else results.into(name, out, call(input, other))
 
@@ -148,6 +149,7 @@ def function_form(entry):
             return made if out is None else results.into(name, out, made)
 
     function.__name__ = function.__qualname__ = entry.name
+    function.__code__ = function.__code__.replace(co_name=entry.name)  # the name in tracebacks
     function.__module__ = "minigrad"
     function.__doc__ = entry.doc
     function.__wrapped__ = entry.function

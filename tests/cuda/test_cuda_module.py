@@ -162,7 +162,7 @@ def test_arrays_do_not_mix_with_tensors(gpu):
     t = cuda.FloatTensor([1, 2])
     with pytest.raises(TypeError, match=r"a GPU's array does not mix with a Tensor; convert it first: .*from_dlpack"):
         torch.add(t, t.array)
-    with pytest.raises(TypeError, match="expected tensors and numbers, got str"):
+    with pytest.raises(TypeError, match="other must be a Tensor, a Variable or a number, got str"):
         torch.add(t, "2")
 
 

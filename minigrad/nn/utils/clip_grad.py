@@ -26,9 +26,15 @@ def clip_grad_norm(parameters, max_norm, norm_type=2):
     >>> clip_grad_norm([v], 1)
     5.0
     """
-    if isinstance(parameters, Variable):
-        parameters = [parameters]
-    grads = [array_of(p.grad) for p in parameters if p.grad is not None]
+    alone = isinstance(parameters, Variable) or not hasattr(parameters, "__iter__")
+    parameters = [parameters] if alone else list(parameters)
+    try:
+        grads = [array_of(p.grad) for p in parameters if p.grad is not None]
+    except (AttributeError, TypeError):
+        odd = next(type(p).__name__ for p in parameters if not isinstance(p, Variable))
+        raise TypeError(
+            f"clip_grad_norm: parameters must be Variables, as model.parameters() gives them, got {odd}"
+        ) from None
     max_norm, p = float(max_norm), float(norm_type)
     if p == math.inf:
         total = max((arrays.run(lambda g: float(np.abs(g).max()), g) for g in grads), default=0.0)

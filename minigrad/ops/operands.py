@@ -1,0 +1,79 @@
+"""What is no operand, and which argument of which function it was.
+
+A call of the right kind pays nothing for this. The engine refuses what is neither tensor nor array nor number, and
+`size_of` and the like what has no size; only then is it looked for in the frames between there and the user's program.
+The argument to name is the one that holds this very value, and so no function of the table checks its operands itself.
+"""
+
+import sys
+
+from minigrad import _core
+from minigrad._core import Tensor, Variable, array_of
+from minigrad.utils.callers import NOT_THE_USER
+
+_WRAPPERS = {"function", "run", "call", "method"}  # frames of these names stand around a function of the table
+# How the documentation calls the arguments of those operations that are functions themselves.
+_DOCUMENTED = {"x": "input", "a": "input", "b": "other"}
+_TENSOR, _OPERAND = "a Tensor or a Variable", "a Tensor, a Variable or a number"
+
+
+def message(name, argument, value, wanted=_TENSOR):
+    """What to say of an argument of a wrong kind."""
+    hint = ""
+    if value is None:
+        hint = "; a function without a return statement gives None: look at what computed it, a forward() for example"
+    elif isinstance(value, (list, tuple)):
+        hint = f"; make a tensor of it first, for example with {_core.package}.Tensor"
+    return f"{name}: {argument} must be {wanted}, got {type(value).__name__}{hint}"
+
+
+def blamed(value):
+    """(function, argument) of what the user called with this very value; None if it was no argument.
+
+    That is the outermost function of the package, or the layer whose forward it is.
+    """
+    found, frame = None, sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in NOT_THE_USER:
+        code, values = frame.f_code, frame.f_locals
+        name = code.co_name
+        if name[0] not in "_<" and name not in _WRAPPERS:
+            for argument in code.co_varnames[: code.co_argcount]:
+                if values.get(argument, frame) is value:
+                    found = type(values["self"]).__name__ if name == "forward" else name, argument
+                    break
+        if name == "forward":  # beyond it is who called the layer
+            break
+        frame = frame.f_back
+    return found
+
+
+def refuse(value):
+    """Refuse what was taken for a tensor and is none."""
+    found = blamed(value)
+    text = message(*found, value) if found else f"expected {_TENSOR}, got {type(value).__name__}"
+    raise TypeError(text) from None
+
+
+def refuse_operand(operation, args, position):
+    """Refuse the operand at this position; at -1, that there are numbers only."""
+    kinds = ", ".join(_kind(a) for a in args[: len(args) - len(operation.parameters)])
+    if position < 0:
+        raise TypeError(f"{operation.name}: expected {_TENSOR}, got numbers only ({kinds})")
+    value, argument = args[position], "each operand" if operation.variadic else operation.arguments[position]
+    name, argument = blamed(value) or (operation.name, _DOCUMENTED.get(argument, argument))
+    # Of operations the pairs that broadcast take a number for either.
+    if name == operation.name and operation.arguments == ("a", "b") and operation.rescue is not None:
+        raise TypeError(message(name, argument, value, _OPERAND))
+    raise TypeError(message(name, argument, value))
+
+
+def _kind(value):
+    return next((cls.__name__ for cls in (Variable, Tensor) if isinstance(value, cls)), type(value).__name__)
+
+
+def dtype_of(x):
+    """The dtype of a Tensor, Variable or array."""
+    try:
+        return (array_of(x) if isinstance(x, (Tensor, Variable)) else x).dtype
+    except AttributeError:
+        refuse(x)

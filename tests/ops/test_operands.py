@@ -1,0 +1,183 @@
+"""What is no operand is refused by the name of the function and of its argument: all over the table, in layers, losses
+and operators."""
+
+import inspect
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+import minigrad as torch
+from minigrad import _core, nn
+from minigrad.autograd import Variable
+from minigrad.nn import functional as F
+from minigrad.ops.table import T, table
+
+WRONG = {"None": None, "list": [1.0, 2.0], "str": "a"}
+OPTIONAL = {("linear", 2), ("bilinear", 3)}  # biases
+
+
+def forms(row):
+    """(form, function of the row's arguments, number of the first argument that a program chooses)."""
+    if "torch" in row.exported:
+        yield "torch", getattr(torch, row.name), 0
+    if "functional" in row.exported and row.name != "embedding":  # which takes its arguments in another order there
+        yield "functional", getattr(F, row.name), 0
+    if row.method:
+        yield "method", lambda x, *args, **kwargs: getattr(x, row.name)(*args, **kwargs), 1
+    if row.in_place:
+        yield "in place", lambda x, *args, **kwargs: getattr(x * 1, f"{row.name}_")(*args, **kwargs), 1
+
+
+CASES = [
+    pytest.param(row, sample, form, function, k, id=f"{row.name}-{form}-{k}")
+    for row in table.values()
+    for form, function, first in forms(row)
+    for sample in row.samples[:1]
+    for k, argument in enumerate(sample.args)
+    if k >= first and isinstance(argument, T)
+]
+
+
+def quietly(function, *args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*args, **kwargs)
+
+
+def refused(function, *args, **kwargs):
+    """The message of the TypeError; there must be no other error behind it."""
+    with pytest.raises(TypeError) as caught:
+        quietly(function, *args, **kwargs)
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__, "a traceback of an internal error would be printed"
+    return str(error)
+
+
+@pytest.mark.parametrize("level", ["Tensor", "Variable"])
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize(("row", "sample", "form", "function", "k"), CASES)
+def test_every_argument_of_the_table(row, sample, form, function, k, wrong, level, rng, place):
+    if (row.name, k) in OPTIONAL and wrong == "None":
+        return
+    if level == "Tensor" and ("T" not in row.levels or (form == "method" and not hasattr(torch.Tensor, row.name))):
+        return
+    wrap = _core.tensor_from_array if level == "Tensor" else _core.variable_from_array
+    args, kwargs = sample.build(rng, lambda array, spec: wrap(place(array)), row.types[0])
+    args[k] = WRONG[wrong]
+    text = refused(function, *args, **kwargs)
+    assert re.match(rf"{row.name}_?: ", text), text
+    if (row.name, wrong) != ("scatter", "None"):  # "takes either src or value, got neither"
+        assert re.search(rf"\b({'|'.join(names_of_argument(row, k))})\b", text), text
+
+
+def names_of_argument(row, k):
+    """What a message about argument number k of a sample may call it."""
+    name = documented(row, k)
+    by_role = {"src": "source", "A": "the matrix", "u": "the matrix"}
+    if row.module.endswith("systems"):
+        by_role["input"] = "the right sides"
+    return name, by_role.get(name, name), f"the {('first', 'second', 'third', 'fourth')[k]} operand"
+
+
+def documented(row, k):
+    if row.name in ("addmm", "addmv", "addr", "addbmm", "baddbmm"):
+        return re.findall(r"\w+", row.doc.partition(":")[0].replace("[beta=1,]", "").replace("[alpha=1,]", ""))[k + 1]
+    function = getattr(F, row.name, row.function) if "functional" in row.exported else row.function
+    if isinstance(function, _core.Operation):
+        return ("input", "other")[k]
+    names = list(inspect.signature(function).parameters)
+    if row.name in ("add", "sub", "addcmul", "addcdiv"):
+        names.remove("value")  # which the sample leaves out
+    return names[k]
+
+
+def layers():
+    sizes = {"Linear": (2, 2), "Bilinear": (2, 2, 2), "Embedding": (3, 2), "EmbeddingBag": (3, 2), "Threshold": (0, 0),
+             "BatchNorm1d": (2,)}  # fmt: skip
+    for name, cls in sorted(vars(nn).items()):
+        if not (inspect.isclass(cls) and issubclass(cls, nn.Module)) or issubclass(cls, (nn.RNNBase, nn.RNNCellBase)):
+            continue  # the recurrent ones have tests of their own
+        parameters = [p.name for p in inspect.signature(cls.forward).parameters.values()
+                      if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty][1:]  # fmt: skip
+        if name not in ("Sequential", "Module", "DataParallel", "RNNFromCell"):
+            yield from (pytest.param(cls, sizes.get(name, ()), parameters, p, id=f"{name}-{p}") for p in parameters)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize(("cls", "sizes", "parameters", "parameter"), list(layers()))
+def test_layers_and_losses(cls, sizes, parameters, parameter, wrong, training):
+    layer = cls(*sizes)
+    layer.train(training)
+    labels = cls in (nn.MultiLabelMarginLoss, nn.MultiMarginLoss)
+    x, y = Variable(torch.ones(2, 2)), Variable(torch.LongTensor([[0, 1], [1, 0]]))
+    args = [WRONG[wrong] if p == parameter else y if labels and p == "target" else x for p in parameters]
+    text = refused(layer, *args)
+    function = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower().replace("2d", "")
+    name = text.partition(":")[0]
+    assert name == cls.__name__ or name.replace("_", "") in function.replace("_", ""), text
+    assert f"{parameter} must be" in text
+
+
+def test_none_is_explained():
+    def forward(x):
+        x * 2  # and no return
+
+    y = Variable(torch.ones(2))
+    text = refused(nn.MSELoss(), forward(y), y)
+    assert text == (
+        "MSELoss: input must be a Tensor or a Variable, got NoneType; a function without a return statement gives "
+        "None: look at what computed it, a forward() for example"
+    )
+    text = refused(nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), None)
+    assert text.startswith("ReLU: input must be")
+
+
+@pytest.mark.parametrize("wrap", [lambda t: t, Variable])
+def test_operators_name_the_kinds(wrap):
+    t = wrap(torch.ones(2))
+    for operator in (
+        lambda: t + None, lambda: None + t, lambda: t - None, lambda: t * None, lambda: t / None, lambda: t**None,
+        lambda: t % None, lambda: t + [1, 2], lambda: t * [1, 2], lambda: "a" + t,
+    ):  # fmt: skip
+        assert re.match(r"\w+: (input|other) must be a Tensor, a Variable or a number, got \w+", refused(operator))
+    assert (t == None) is False  # noqa: E711 what a program may well ask
+    for compare in (torch.eq, torch.ne, torch.lt):
+        assert "other must be" in refused(compare, t, None)
+
+
+def test_arrays_are_operands_as_ever():
+    x = np.array([[1.0, 2.0], [3.0, 5.0]], np.float32)
+    for name, args in (("exp", ()), ("sum", (1,)), ("mm", (x,)), ("softmax", (1,)), ("clamp", (0, 2)), ("add", (1.5,))):
+        for function in {table[name].function, getattr(torch, name, table[name].function)}:
+            assert isinstance(function(x, *args), np.ndarray)
+
+
+@pytest.mark.parametrize("call", [lambda: torch.exp(2.0), lambda: torch.mul(2, 3), lambda: F.sigmoid(np.float32(1))])
+def test_numbers_alone_are_no_operands(call):
+    assert "expected a Tensor or a Variable, got numbers only" in refused(call)
+
+
+@pytest.mark.parametrize("bounds", [{"min": "a"}, {"max": [1.0, 2.0]}, {"min": 0, "max": torch.ones(2)}])
+def test_bounds_of_clamp_are_numbers(bounds):
+    name, bound = list(bounds.items())[-1]
+    for x in (torch.ones(2), Variable(torch.ones(2))):
+        assert f"clamp: {name} must be a number, got {type(bound).__name__}" in refused(x.clamp, **bounds)
+        assert f"clamp: {name} must be a number" in refused(torch.clamp, x, **bounds)
+
+
+@pytest.mark.parametrize(("parameters", "got"), [([1.0], "float"), (3, "int"), (None, "NoneType"), (iter("a"), "str")])
+def test_clip_grad_norm_takes_variables(parameters, got):
+    text = refused(nn.utils.clip_grad_norm, parameters, 1)
+    assert text == f"clip_grad_norm: parameters must be Variables, as model.parameters() gives them, got {got}"
+
+
+def test_a_value_that_was_no_argument():
+    with pytest.raises(TypeError, match=r"^expected a Tensor or a Variable, got int$"):
+        _core.array_of(3)
+    layer = nn.Linear(2, 2)
+    layer.weight = None
+    assert refused(layer, Variable(torch.ones(1, 2))).startswith("linear: weight must be a Tensor or a Variable, got N")
