@@ -169,25 +169,25 @@ cdef class Value:
     """What Tensors and Variables share: Python's operators. The operations behind them come from the table."""
 
     def __add__(self, other):
-        return apply_pair(op_add, self, other)
+        return NotImplemented if is_stranger(other, "__radd__") else apply_pair(op_add, self, other)
 
     def __radd__(self, other):
         return apply_pair(op_add, self, other)
 
     def __sub__(self, other):
-        return apply_pair(op_sub, self, other)
+        return NotImplemented if is_stranger(other, "__rsub__") else apply_pair(op_sub, self, other)
 
     def __rsub__(self, other):
         return apply_pair(op_sub, other, self)
 
     def __mul__(self, other):
-        return apply_pair(op_mul, self, other)
+        return NotImplemented if is_stranger(other, "__rmul__") else apply_pair(op_mul, self, other)
 
     def __rmul__(self, other):
         return apply_pair(op_mul, self, other)
 
     def __truediv__(self, other):
-        return apply_pair(op_div, self, other)
+        return NotImplemented if is_stranger(other, "__rtruediv__") else apply_pair(op_div, self, other)
 
     def __rtruediv__(self, other):
         return apply_pair(op_div, other, self)
@@ -196,16 +196,16 @@ cdef class Value:
         return operations["neg"](self)
 
     def __pow__(self, other, modulus):
-        return operations["pow"](self, other)
+        return NotImplemented if is_stranger(other, "__rpow__") else operations["pow"](self, other)
 
     def __rpow__(self, other, modulus):
         return operations["pow"](other, self)
 
     def __mod__(self, other):
-        return operations["remainder"](self, other)
+        return NotImplemented if is_stranger(other, "__rmod__") else operations["remainder"](self, other)
 
     def __matmul__(self, other):
-        return operations["matmul"](self, other)
+        return NotImplemented if is_stranger(other, "__rmatmul__") else operations["matmul"](self, other)
 
     def __abs__(self):
         return operations["abs"](self)
@@ -214,19 +214,19 @@ cdef class Value:
         return operations["invert"](self)
 
     def __and__(self, other):
-        return operations["bitand"](self, other)
+        return NotImplemented if is_stranger(other, "__rand__") else operations["bitand"](self, other)
 
     def __or__(self, other):
-        return operations["bitor"](self, other)
+        return NotImplemented if is_stranger(other, "__ror__") else operations["bitor"](self, other)
 
     def __xor__(self, other):
-        return operations["bitxor"](self, other)
+        return NotImplemented if is_stranger(other, "__rxor__") else operations["bitxor"](self, other)
 
     def __lshift__(self, other):
-        return operations["lshift"](self, other)
+        return NotImplemented if is_stranger(other, "__rlshift__") else operations["lshift"](self, other)
 
     def __rshift__(self, other):
-        return operations["rshift"](self, other)
+        return NotImplemented if is_stranger(other, "__rrshift__") else operations["rshift"](self, other)
 
     def __iadd__(self, other):
         return apply_in_place(op_add, self, (other,))

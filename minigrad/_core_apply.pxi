@@ -137,6 +137,20 @@ cdef inline object apply_pair(Operation operation, a, b):
     return apply(operation, (a, b))
 
 
+cdef inline bint is_stranger(other, str reflected) except -1:
+    """Whether an operator leaves its work to the other operand: one of a class that is no kind of value here, with a
+    `reflected` operator of its own."""
+    if isinstance(other, Value) or type(other) is float or type(other) is int:
+        return False
+    return look_closer(other, reflected)
+
+
+cdef bint look_closer(other, str reflected) except -1:
+    cdef type cls = type(other)
+    return (hasattr(cls, reflected) and not hasattr(cls, "__cuda_array_interface__")
+            and not isinstance(other, (int, float, np.ndarray, np.generic, list, tuple, str)))
+
+
 cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
     kinds = []
     for a in args[:count]:

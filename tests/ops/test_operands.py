@@ -149,6 +149,28 @@ def test_operators_name_the_kinds(wrap):
         assert "other must be" in refused(compare, t, None)
 
 
+def test_operators_leave_it_to_classes_of_their_own():
+    class Right:
+        def answer(self, other):
+            return "answered"
+
+        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __rmod__ = __rmatmul__ = answer
+        __rand__ = __ror__ = __rxor__ = __rlshift__ = __rrshift__ = answer
+
+    class Refusing:
+        def __radd__(self, other):
+            return NotImplemented
+
+    for t in (torch.ones(2), Variable(torch.ones(2))):
+        r = Right()
+        for answer in (t + r, t - r, t * r, t / r, t**r, t % r, t @ r, t & r, t | r, t ^ r, t << r, t >> r):
+            assert answer == "answered"
+        assert re.search(r"unsupported operand.* for \+: '[\w.]*(FloatTensor|Variable)' and 'Refusing'",
+                         refused(lambda t=t: t + Refusing()))  # fmt: skip
+        with pytest.raises(TypeError, match="a NumPy array does not mix"):
+            t + np.ones(2, "f")
+
+
 def test_arrays_are_operands_as_ever():
     x = np.array([[1.0, 2.0], [3.0, 5.0]], np.float32)
     for name, args in (("exp", ()), ("sum", (1,)), ("mm", (x,)), ("softmax", (1,)), ("clamp", (0, 2)), ("add", (1.5,))):
