@@ -38,6 +38,7 @@ from minigrad.ops.margins import (
     triplet_margin_loss,
 )
 from minigrad.ops.neural import glu, hardshrink, logsigmoid, prelu, softplus, softshrink, softsign, tanhshrink
+from minigrad.ops.reduction import floating_only
 from minigrad.ops.shape import clone, squeeze
 from minigrad.utils import missing
 from minigrad.utils.callers import warn
@@ -128,7 +129,7 @@ def threshold(input, threshold, value, inplace=False):
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """hardtanh(input, min_val=-1, max_val=1, inplace=False): x moved to the nearest number in [min_val, max_val]."""
-    return _run(elementwise.clamp, inplace, input, min_val, max_val)
+    return _run(neural.hardtanh, inplace, input, min_val, max_val)
 
 
 def relu6(input, inplace=False):
@@ -159,6 +160,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
+    floating_only(array_of(input), "rrelu")
     positive = elementwise.gt(input, 0)
     slopes = tensor_from_array(np.empty_like(array_of(input), order="C")).uniform_(lower, upper).array
     slopes[array_of(positive) != 0] = 1
@@ -246,6 +248,7 @@ def _kept(array, size, p):
 
 
 def _drawn(array, size, p):
+    floating_only(array, "dropout")
     noise = tensor_from_array(np.empty_like(array, shape=size, order="C")).bernoulli_(1 - p).array
     if p < 1:
         noise /= 1 - p
@@ -312,6 +315,7 @@ def alpha_dropout(input, p=0.5, training=False):
         return _as_result(input)
     if p == 1:
         return input * 0
+    floating_only(array_of(input), "alpha_dropout")
     dropped = tensor_from_array(np.empty_like(array_of(input), order="C")).bernoulli_(p).array
     a = ((1 - p) * (1 + p * _ALPHA**2)) ** -0.5
     return input * like(input, (1 - dropped) * a) + like(input, dropped * (_ALPHA * a) - a * _ALPHA * p)

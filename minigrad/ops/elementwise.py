@@ -402,7 +402,16 @@ def _inside(x, min, max):
     return below if above is None else above if below is None else above * below
 
 
-_BOUNDS = (int, float, type(None))
+BOUNDS = frozenset((int, float, type(None)))
+
+
+def bounds(name, **given):
+    """The bounds as Python's numbers, where they are not of the types BOUNDS."""
+    found = tuple([plain_number(bound) for bound in given.values()])
+    for argument, bound in zip(given, found):
+        if not isinstance(bound, (int, float, type(None))):
+            raise TypeError(f"{name}: {argument} must be a number, got {type(bound).__name__}")
+    return found
 
 
 def clamp(input, min=None, max=None):
@@ -412,10 +421,8 @@ def clamp(input, min=None, max=None):
     """
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
-    min, max = plain_number(min), plain_number(max)
-    if not (isinstance(min, _BOUNDS) and isinstance(max, _BOUNDS)):
-        name, bound = ("max", max) if isinstance(min, _BOUNDS) else ("min", min)
-        raise TypeError(f"clamp: {name} must be a number, got {type(bound).__name__}")
+    if type(min) not in BOUNDS or type(max) not in BOUNDS:
+        min, max = bounds("clamp", min=min, max=max)
     if isinstance(min, float) or isinstance(max, float):
         if dtype_of(input).kind in "iu":
             raise TypeError(

@@ -181,18 +181,18 @@ def kl_div(input, target, size_average=True, reduce=True):
 _REDUCTIONS = [{}, {"size_average": False}, {"reduce": False}, {"size_average": False, "reduce": False}]
 DIFFERENT_COUNTS = (S(T(3, 4), T(3)), RuntimeError, "same number of elements, got sizes (3, 4) and (3,)")
 _TYPES = (S(T(3, dtype="float32"), T(3, dtype="float64")), (TypeError, RuntimeError), "Expected object of type")
-for _function in (mse_loss, l1_loss, smooth_l1_loss):
+for _function, _operation in ((mse_loss, _mse), (l1_loss, _l1), (smooth_l1_loss, _smooth_l1)):
     row(
         _function.__name__, _function, [S(T(3, 4, distinct=True), T(3, 4, low=3, high=5), **o) for o in _REDUCTIONS]
         + [S(T(1, low=1), T(1, low=-2, high=0)), S(T(2, 3, low=0.1, high=0.4), T(2, 3, low=-0.4, high=-0.1))],
         [DIFFERENT_COUNTS, _TYPES],
-        oracle=f"nn.functional.{_function.__name__}", **FUNCTIONAL,
+        oracle=f"nn.functional.{_function.__name__}", checks=(_operation,), **FUNCTIONAL,
     )  # fmt: skip
 row(
     "kl_div", kl_div,
     [S(T(3, 4), T(3, 4, low=0.1, high=0.9, grad=False), **o) for o in _REDUCTIONS]
     + [S(T(2), T(2, values=[0, 0.5], grad=False))],
-    [DIFFERENT_COUNTS, _TYPES], oracle="nn.functional.kl_div", **FUNCTIONAL,
+    [DIFFERENT_COUNTS, _TYPES], oracle="nn.functional.kl_div", checks=(_kl_div,), **FUNCTIONAL,
     differs=dict.fromkeys(("nan", "out of domain", "infinite", "huge"),
                           "0 for every target not above 0; PyTorch takes its logarithm unless it is 0"),
 )  # fmt: skip
@@ -365,7 +365,9 @@ def _torch_nll(torch, x, *args, **kwargs):
     return torch.nn.functional.nll_loss(x.contiguous(), *args, **kwargs)
 
 
-for _function, _peer in ((nll_loss, _torch_nll), (cross_entropy, "nn.functional.cross_entropy")):
+for _function, _operation, _peer in (
+    (nll_loss, nll, _torch_nll), (cross_entropy, fused_cross_entropy, "nn.functional.cross_entropy"),
+):  # fmt: skip
     row(
         _function.__name__, _function,
         [S(T(3, 4), _LABELS, **o) for o in _REDUCTIONS] + [S(T(3, 4), _LABELS, _WEIGHTS, **o) for o in _REDUCTIONS]
@@ -381,7 +383,7 @@ for _function, _peer in ((nll_loss, _torch_nll), (cross_entropy, "nn.functional.
          (S(T(3, 4), _LABELS, T(3)), RuntimeError, "one element a class"),
          (S(T(3, 4), _LABELS, [1]), TypeError, "weight must be")],
         differs={"zero": "where the weights add up to 0, PyTorch divides by them"},
-        oracle=_peer, **FUNCTIONAL,
+        oracle=_peer, checks=(_operation,), **FUNCTIONAL,
     )  # fmt: skip
 
 
@@ -491,9 +493,10 @@ def _torch_bce(torch, x, target, weight=None, size_average=True):
 
 _NO_TARGET = "with an infinite target, the loss is infinite or nan by the order of the terms"
 _CHANCES, _TARGETS = T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.1, high=0.9)
-for _function, _input, _error, _peer in (
-    (binary_cross_entropy, _CHANCES, "same number of elements", _torch_bce),
-    (binary_cross_entropy_with_logits, T(3, 4), "one size", "nn.functional.binary_cross_entropy_with_logits"),
+for _function, _operation, _input, _error, _peer in (
+    (binary_cross_entropy, _bce, _CHANCES, "same number of elements", _torch_bce),
+    (binary_cross_entropy_with_logits, _bce_with_logits, T(3, 4), "one size",
+     "nn.functional.binary_cross_entropy_with_logits"),
 ):  # fmt: skip
     row(
         _function.__name__, _function,
@@ -501,5 +504,5 @@ for _function, _input, _error, _peer in (
          S(_input, _TARGETS, _WEIGHTS, size_average=False), S(T(1, low=0.2, high=0.8), T(1, low=0.2, high=0.8))],
         [(S(_input, T(3)), ValueError, _error), (S(_input, _TARGETS, T(3)), RuntimeError, "does not broadcast"),
          (S(_input, _TARGETS, 2), TypeError, "weight must be a tensor")],
-        oracle=_peer, differs={"infinite": _NO_TARGET}, **FUNCTIONAL,
+        oracle=_peer, differs={"infinite": _NO_TARGET}, checks=(_operation,), **FUNCTIONAL,
     )  # fmt: skip

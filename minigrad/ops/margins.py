@@ -21,7 +21,7 @@ from minigrad.ops.losses import (
 )
 from minigrad.ops.neural import softplus
 from minigrad.ops.norms import norm
-from minigrad.ops.reduction import average, total
+from minigrad.ops.reduction import average, floating_only, total
 from minigrad.ops.shape import index, reshape, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 
@@ -149,6 +149,7 @@ def multilabel_margin_loss(input, target, size_average=True):
     if where.shape != size_of(input):
         raise RuntimeError(f"{name}: target must have the input's size {size_of(input)}, got {tuple(where.shape)}")
     input = _samples(name, input)
+    floating_only(raw(input), name)
     count, classes = size_of(input)
     where = where.reshape(count, classes)
     given = np.cumprod((where >= 0).astype(np.int64), axis=1).astype(bool)
@@ -186,6 +187,7 @@ def multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=Tr
         raise ValueError(f"{name}: p must be 1 or 2, got {p!r}")
     where = raw(check_index(name, target, "target"))
     input = _samples(name, input)
+    floating_only(raw(input), name)
     count, classes = size_of(input)
     if where.shape != (count,):
         raise RuntimeError(f"{name}: target must have one class a sample, size ({count},), got {tuple(where.shape)}")

@@ -11,7 +11,7 @@ import numpy as np
 from minigrad import kernels
 from minigrad._core import Operation, like
 from minigrad.ops import arrays, moving
-from minigrad.ops.elementwise import abs, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
+from minigrad.ops.elementwise import BOUNDS, abs, bounds, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
 from minigrad.ops.indexing import add_at, check_bounds, check_index, raw, rows
 from minigrad.ops.reduction import along, total
 from minigrad.ops.shape import index, reshape, size_of, wrap_dim
@@ -99,13 +99,13 @@ def softmin(input, dim):
     return softmax(neg(input), dim)
 
 
-for _function in (softmax, log_softmax, softmin):
+for _function, _operation in ((softmax, _softmax_op), (log_softmax, _log_softmax_op), (softmin, _softmax_op)):
     row(
         _function.__name__, _function,
         [S(T(3, 4), 1), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(4), 0), S(T(1), 0), S(T(3, 1), dim=1)],
         [(S(T(3, 4), 2), RuntimeError, "dim must be from -2 to 1"),
          (S(T(3, 4), None), TypeError, "dim must be an int")],
-        oracle=f"nn.functional.{_function.__name__}", **_FUNCTIONAL,
+        oracle=f"nn.functional.{_function.__name__}", checks=(_operation,), **_FUNCTIONAL,
     )  # fmt: skip
 
 
@@ -165,9 +165,11 @@ def leaky_relu(input, negative_slope=0.01):
 
 
 # scale * (x where x > 0, else alpha * (exp(x) - 1)); below 0 the slope is out + scale * alpha.
-_elu = _activation(
-    "elu", lambda x, alpha, scale: np.where(x > 0, x * scale, np.expm1(np.minimum(x, 0)) * (alpha * scale)),
-    lambda g, x, out, alpha, scale: keep(g * scale, x > 0) + keep(g * (out + alpha * scale), x <= 0), "alpha scale",
+_elu, _selu = (
+    _activation(
+        name, lambda x, alpha, scale: np.where(x > 0, x * scale, np.expm1(np.minimum(x, 0)) * (alpha * scale)),
+        lambda g, x, out, alpha, scale: keep(g * scale, x > 0) + keep(g * (out + alpha * scale), x <= 0), "alpha scale",
+    ) for name in ("elu", "selu")
 )  # fmt: skip
 
 
@@ -179,17 +181,23 @@ def elu(input, alpha=1.0):
 def selu(input):
     """selu(input): scale * elu(x, alpha) with the two constants of self-normalising networks (Klambauer et al.
     2017)."""
-    return _elu(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946)
+    return _selu(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946)
+
+
+# clamp, of floating types only
+_hardtanh = Operation("hardtanh", clip.forward, "x", "min max", derivatives=clip.formulas)
 
 
 def hardtanh(input, min_val=-1, max_val=1):
     """hardtanh(input, min_val=-1, max_val=1): x moved into [min_val, max_val]; derivative 0 at both bounds."""
-    return clip(input, plain_number(min_val), plain_number(max_val))
+    if type(min_val) not in BOUNDS or type(max_val) not in BOUNDS:
+        min_val, max_val = bounds("hardtanh", min_val=min_val, max_val=max_val)
+    return _hardtanh(input, min_val, max_val)
 
 
 def relu6(input):
     """relu6(input): min(max(x, 0), 6)."""
-    return clip(input, 0, 6)
+    return _hardtanh(input, 0, 6)
 
 
 sloped = Operation(    # a slope of its own for each negative element
@@ -256,16 +264,16 @@ def softsign(input):
 
 _KINKED, _ONE = T(3, 4, distinct=True), T(1, distinct=True)
 row("logsigmoid", logsigmoid, [S(T(3, 4)), S(T(1)), S(T(2, low=-90, high=-80)), S(T(2, low=80, high=90))],
-    oracle="nn.functional.logsigmoid", pointwise=True, **_FUNCTIONAL)  # fmt: skip
+    oracle="nn.functional.logsigmoid", checks=(logsigmoid_op,), pointwise=True, **_FUNCTIONAL)  # fmt: skip
 row(
     "softplus", softplus, [S(T(3, 4)), S(T(3, 4), 2), S(T(3, 4), 2, 1.9), S(T(1)), S(T(2, low=-90, high=-80)),
                            S(T(2, low=80, high=90))],
-    oracle="nn.functional.softplus", pointwise=True, **_FUNCTIONAL,
+    oracle="nn.functional.softplus", checks=(softplus_op,), pointwise=True, **_FUNCTIONAL,
 )  # fmt: skip
 row(
     "threshold", threshold, [S(_KINKED, 0.1, 3), S(_KINKED, threshold=-0.3, value=-1), S(_ONE, 0, 0)], in_place=True,
     differs={"nan": "nan > threshold is false, so the era gave `value`; PyTorch keeps nan now"},
-    oracle="nn.functional.threshold", pointwise=True, **_FUNCTIONAL,
+    oracle="nn.functional.threshold", checks=(_threshold,), pointwise=True, **_FUNCTIONAL,
 )  # fmt: skip
 row(
     "leaky_relu",
@@ -273,30 +281,34 @@ row(
     [S(_KINKED), S(_KINKED, 0.3), S(_ONE)],
     in_place=True,
     oracle="nn.functional.leaky_relu",
+    checks=(_leaky_relu,),
     pointwise=True,
     **_FUNCTIONAL,
 )
 row(
     "elu", elu, [S(_KINKED), S(_KINKED, 0.7), S(_ONE)], in_place=True,
-    oracle="nn.functional.elu", pointwise=True, **_FUNCTIONAL,
+    oracle="nn.functional.elu", checks=(_elu,), pointwise=True, **_FUNCTIONAL,
 )  # fmt: skip
-row("selu", selu, [S(_KINKED), S(_ONE)], in_place=True, oracle="nn.functional.selu", pointwise=True, **_FUNCTIONAL)
+row("selu", selu, [S(_KINKED), S(_ONE)], in_place=True, oracle="nn.functional.selu", checks=(_selu,), pointwise=True,
+    **_FUNCTIONAL)  # fmt: skip
 row(
     "hardtanh",
     hardtanh,
     [S(_KINKED), S(_KINKED, -0.3, 0.6), S(_ONE)],
     in_place=True,
     oracle="nn.functional.hardtanh",
+    checks=(_hardtanh,),
     pointwise=True,
     **_FUNCTIONAL,
 )
 row(
     "relu6", relu6, [S(T(3, 4, low=-2, high=9, distinct=True)), S(_ONE)],
-    oracle="nn.functional.relu6", pointwise=True, **_FUNCTIONAL,
+    oracle="nn.functional.relu6", checks=(_hardtanh,), pointwise=True, **_FUNCTIONAL,
 )  # fmt: skip
 row(
     "prelu", prelu, [S(_KINKED, T(1)), S(_KINKED, T(4)), S(T(2, 3, 2, distinct=True), T(3)), S(_ONE, T(1))],
-    [(S(T(3, 4), T(3)), RuntimeError, "1 element or one a channel")], oracle="nn.functional.prelu", **_FUNCTIONAL,
+    [(S(T(3, 4), T(3)), RuntimeError, "1 element or one a channel")], oracle="nn.functional.prelu",
+    checks=(sloped,), **_FUNCTIONAL,
 )  # fmt: skip
 row(
     "glu", glu, [S(T(3, 4)), S(T(4, 3), 0), S(T(2), -1)], [(S(T(3, 3)), RuntimeError, "even size")],
@@ -305,14 +317,16 @@ row(
 )  # fmt: skip
 row(
     "hardshrink", hardshrink, [S(_KINKED), S(_KINKED, 0.3), S(_ONE)], oracle="nn.functional.hardshrink",
-    differs={"nan": "|nan| > lambd is false, so the era gave 0; PyTorch keeps nan now"}, pointwise=True, **_FUNCTIONAL,
+    differs={"nan": "|nan| > lambd is false, so the era gave 0; PyTorch keeps nan now"}, checks=(_hardshrink,),
+    pointwise=True, **_FUNCTIONAL,
 )  # fmt: skip
 row(
     "softshrink", softshrink, [S(_KINKED), S(_KINKED, 0.3), S(_ONE)],
-    oracle="nn.functional.softshrink", pointwise=True, **_FUNCTIONAL,
+    oracle="nn.functional.softshrink", checks=(_softshrink,), pointwise=True, **_FUNCTIONAL,
 )  # fmt: skip
 row("tanhshrink", tanhshrink, [S(T(3, 4)), S(T(1))], oracle="nn.functional.tanhshrink", pointwise=True, **_FUNCTIONAL)
-row("softsign", softsign, [S(_KINKED), S(_ONE)], oracle="nn.functional.softsign", pointwise=True, **_FUNCTIONAL)
+row("softsign", softsign, [S(_KINKED), S(_ONE)], oracle="nn.functional.softsign", checks=(_softsign,), pointwise=True,
+    **_FUNCTIONAL)  # fmt: skip
 
 
 # ---------------------------------------------------------------- dropout

@@ -9,6 +9,7 @@ import sys
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
+from minigrad.ops.table import table
 from minigrad.utils.callers import NOT_THE_USER
 
 _WRAPPERS = {"function", "run", "call", "method"}  # frames of these names stand around a function of the table
@@ -27,24 +28,40 @@ def message(name, argument, value, wanted=_TENSOR):
     return f"{name}: {argument} must be {wanted}, got {type(value).__name__}{hint}"
 
 
+def _frames():
+    """(name, frame) of the package's functions between here and the user's program, innermost first. Beyond a layer's
+    forward is who called the layer."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in NOT_THE_USER:
+        name = frame.f_code.co_name
+        if name[0] not in "_<" and name not in _WRAPPERS:
+            yield name, frame
+        if name == "forward":
+            break
+        frame = frame.f_back
+
+
 def blamed(value):
     """(function, argument) of what the user called with this very value; None if it was no argument.
 
     That is the outermost function of the package, or the layer whose forward it is.
     """
-    found, frame = None, sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in NOT_THE_USER:
+    found = None
+    for name, frame in list(_frames())[1:]:
         code, values = frame.f_code, frame.f_locals
-        name = code.co_name
-        if name[0] not in "_<" and name not in _WRAPPERS:
-            for argument in code.co_varnames[: code.co_argcount]:
-                if values.get(argument, frame) is value:
-                    found = type(values["self"]).__name__ if name == "forward" else name, argument
-                    break
-        if name == "forward":  # beyond it is who called the layer
-            break
-        frame = frame.f_back
+        for argument in code.co_varnames[: code.co_argcount]:
+            if values.get(argument, frame) is value:
+                found = type(values["self"]).__name__ if name == "forward" else name, argument
+                break
     return found
+
+
+def called(name):
+    """The outermost function of the table, or of `nn.functional`, that is running; `name` if there is none."""
+    for outer, frame in _frames():
+        if outer in table or frame.f_globals["__name__"] == "minigrad.nn.functional":
+            name = outer
+    return name
 
 
 def refuse(value):

@@ -106,7 +106,8 @@ class Row:
     levels: "TV" for Tensors and Variables. contiguous: refuses other memory layouts. method: installed on both classes.
     in_place: also as `name_`. exported: where the function is found ("torch", "functional" or both). pointwise: works
     element by element, on tensors of any sizes that broadcast. choices: other values of arguments that are numbers, by
-    name.
+    name. checks: for a function that is no Operation itself, the Operations that see its input first and refuse types
+    that it is not made for.
 
     oracle: the same thing in today's PyTorch: None (of the same name), a dotted name, an expression of (torch, *args),
     or `no_oracle(why)`. differs: on which kind of numbers ("nan", "infinite", "zero", "ties", "huge", "extreme",
@@ -127,6 +128,7 @@ class Row:
     contiguous: bool = False
     pointwise: bool = False
     choices: dict[str, tuple] = field(default_factory=dict)
+    checks: tuple[Operation, ...] = ()
     oracle: Callable | str | NoOracle | None = None
     differs: dict[str, str] = field(default_factory=dict)
     module: str = ""  # of the row: its subject

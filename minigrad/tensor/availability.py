@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad import _core, ops
 from minigrad._core import Operation, Tensor, Variable, array_of
+from minigrad.ops import operands
 from minigrad.ops.table import FLOATING, INTEGRAL, table
 from minigrad.tensor import results, types
 
@@ -60,9 +61,9 @@ def _is_for_all_types(entry):
     return set(FLOATING + INTEGRAL) <= set(entry.types)
 
 
-def _refusal(entry, array):
-    return (f"{entry.name}: not defined for {_core.type_name(array)}, but for {_kinds(supported(entry))}; convert the "
-            "tensor first, for example with .float()")  # fmt: skip
+def _refusal(entry, array, name=None):
+    return (f"{name or entry.name}: not defined for {_core.type_name(array)}, but for {_kinds(supported(entry))}; "
+            "convert the tensor first, for example with .float()")  # fmt: skip
 
 
 def _check(entry):
@@ -187,14 +188,16 @@ def _visible(self):
 def _refuse_type(operation, array, is_variable):
     """What the engine calls when an operation that is not made for an array's type gets it."""
     error = RuntimeError if is_variable else TypeError
-    raise error(_refusal(table[operation.name], array))
+    raise error(_refusal(table[operation.name], array, operands.called(operation.name)))
 
 
 def install():
     """Take from each type the methods that it lacks; make Variables' methods and operators check their types."""
     for entry in table.values():
-        if isinstance(entry.function, Operation) and not _is_for_all_types(entry):
-            entry.function.accepted = sum(1 << n for n in {np.dtype(name).num for name in supported(entry)})
+        if not _is_for_all_types(entry):
+            for operation in (entry.function, *entry.checks):
+                if isinstance(operation, Operation):
+                    operation.accepted = sum(1 << n for n in {np.dtype(name).num for name in supported(entry)})
         if "T" not in entry.levels:
             continue
         names = [entry.name] * entry.method + [f"{entry.name}_"] * entry.in_place
