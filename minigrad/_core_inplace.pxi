@@ -73,8 +73,7 @@ cdef int write_into(str name, object array, object value) except -1:
         raise RuntimeError(f"{name}_: an in-place operation cannot change the size of its target: it has size "
                            f"{array.shape}, the result has {size}")
     if not (array.flags.writeable if cnp.PyArray_Check(array) else operations["is_writable"](array)):
-        raise RuntimeError(f"{name}_: the target's memory cannot be written: it is expanded, so that several elements "
-                           "share one place, or it belongs to a read-only array; change a clone() of it")
+        operations["refuse_write"](f"{name}_")
     if cnp.PyArray_Check(array):
         array[...] = value
     else:

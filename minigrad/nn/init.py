@@ -62,6 +62,7 @@ def _tensor(name, tensor, dims=None):
     """The Tensor behind the argument, whose number of dimensions must be in `dims`."""
     if not isinstance(tensor, (Tensor, Variable)):
         raise TypeError(f"{name}: tensor must be a Tensor or a Variable, got {type(tensor).__name__}")
+    arrays.check_writable(name, array_of(tensor))
     found = array_of(tensor).ndim
     if dims is not None and found not in dims:
         wanted = f"{dims[0]}" if len(dims) == 1 else f"{dims[0]} to {dims[-1]}"

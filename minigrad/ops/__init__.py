@@ -36,8 +36,9 @@ def connect():
         sum_to_size=shape.sum_to_size,
         matmul=linear.matmul, getitem=subscript.getitem, setitem=subscript.setitem,
         geometry=strided.geometry, accumulate_arrays=kernels.accumulate, copy_array=arrays.copy,
-        is_writable=arrays.is_writable,
+        is_writable=arrays.is_writable, refuse_write=arrays.refuse_write,
         fit_target=elementwise.fit_target, refuse=operands.refuse, refuse_operand=operands.refuse_operand,
+        called=operands.called,
     )  # fmt: skip
 
 

@@ -88,6 +88,20 @@ def is_writable(array):
     return array.size <= 1 or all(stride or size == 1 for size, stride in zip(array.shape, array.strides))
 
 
+def refuse_write(name):
+    """Refuse to change an array that is not writable."""
+    raise RuntimeError(
+        f"{name}: the target's memory cannot be written: it is expanded, so that several elements share one place, or "
+        "it belongs to a read-only array; change a clone() of it"
+    ) from None
+
+
+def check_writable(name, array):
+    """Refuse an array that is not writable, for what does not find out by itself."""
+    if not is_writable(array):
+        refuse_write(name)
+
+
 # ---------------------------------------------------------------- from the host to a GPU, and back
 
 

@@ -58,8 +58,13 @@ def setitem(x, where, value):
                 )
             if number:
                 if isinstance(x.array, np.ndarray):
-                    x.array[plan] = value
+                    try:
+                        x.array[plan] = value
+                    except ValueError:  # from NumPy, which finds out in any case
+                        arrays.check_writable("x[index] = value", x.array)
+                        raise
                 else:
+                    arrays.check_writable("x[index] = value", x.array)
                     arrays.run(lambda array: array.__setitem__(plan, value), x.array)
                 return
             target = tensor_from_array(x.array[plan])

@@ -215,6 +215,7 @@ def _each(name, self, function, *others):
     for other in others:
         if type(other) is not type(self):
             raise TypeError(f"{name}: expected a {self.kind}, got {type(other).__name__}")
+    arrays.check_writable(name, self.array)
     numbers = [self.array.reshape(-1).tolist(), *(_beside(name, self, other) for other in others)]
     made = np.empty(self.array.size, self.array.dtype)
     for k, arguments in enumerate(zip(*numbers)):

@@ -42,4 +42,5 @@ def into(name, out, made):
 def write(name, tensor, value):
     """The numbers of an array written into a Tensor, which takes the array's size."""
     tensor.array = memory.resized(f"{name}: out", tensor.array, value.shape)
+    arrays.check_writable(f"{name}: out", tensor.array)
     arrays.assign(tensor.array, value)

@@ -95,6 +95,8 @@ def _filled(name, fill):
 
     def method(self, *args, generator=None, **kwargs):
         if isinstance(self, Tensor):
+            if not arrays.is_writable(self.array):  # before anything is drawn
+                arrays.refuse_write(f"{name}_")
             if isinstance(self.array, np.ndarray):
                 fill(self.array, *args, generator=generator, **kwargs)
             else:
