@@ -155,7 +155,7 @@ cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
     kinds = []
     for a in args[:count]:
         kinds.append("Variable" if isinstance(a, Variable) else "Tensor" if isinstance(a, Tensor) else type(a).__name__)
-    name = operation.name
+    name = operations["called"](operation.name)
     if "Variable" in kinds and "Tensor" in kinds:
         raise TypeError(f"{name}: a Tensor and a Variable do not mix in one operation (got {', '.join(kinds)}); wrap "
                         "the Tensor, Variable(tensor), or take the Variable's tensor, variable.data")
@@ -183,7 +183,7 @@ cdef object refuse_types(Operation operation, Py_ssize_t position, object first,
         text = (f"Expected object of type {wanted} but found type {got} for argument #{position} '{argument}'; "
                 "convert one of them, for example with .type_as() or "
                 f".{class_of(first).__name__.removesuffix('Tensor').lower()}()")
-    raise error(f"{operation.name}: {text}")
+    raise error(f"{operations['called'](operation.name) if operation.variadic else operation.name}: {text}")
 
 
 cdef bint together(object a, object b) except -1:
@@ -277,8 +277,8 @@ cdef object apply(Operation operation, tuple args):
     if operation.accepted and first_number >= 0 and not operation.accepted >> first_number & 1:
         operations["refuse_type"](operation, first, level == 4)
     if floating_number and first_number < cnp.NPY_FLOAT and first_number >= 0:
-        raise TypeError(f"{operation.name}: a {type_name(first)} takes whole numbers only, got a float; convert the "
-                        "tensor first, for example with .float()")
+        raise TypeError(f"{operations['called'](operation.name)}: a {type_name(first)} takes whole numbers only, got a "
+                        "float; convert the tensor first, for example with .float()")
 
     needs = 0 if is_volatile else needs & operation._differentiable
     forward = operation.forward if needs or operation.inference is None else operation.inference

@@ -1,6 +1,7 @@
 """Module: the base of all layers. It keeps parameters, buffers and sub-modules by name, and calls `forward`."""
 
 import functools
+import types
 from collections import OrderedDict
 
 from minigrad import _core
@@ -40,6 +41,19 @@ class Module:
     >>> [name for name, p in Net().named_parameters()]
     ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # A class of the package with an inherited constructor has a copy of it, because Python's messages on arguments
+        # have the name of the class that the constructor was written for, which may be a private one.
+        if cls.__module__.startswith("minigrad.") and "__init__" not in vars(cls):
+            known = cls.__init__
+            copy = types.FunctionType(
+                known.__code__, known.__globals__, known.__name__, known.__defaults__, known.__closure__
+            )
+            copy.__kwdefaults__, copy.__doc__, copy.__module__ = known.__kwdefaults__, known.__doc__, cls.__module__
+            copy.__qualname__ = f"{cls.__qualname__}.__init__"
+            cls.__init__ = copy
 
     def __init__(self):
         # Past __setattr__, which asks for these very tables.

@@ -203,3 +203,26 @@ def test_a_value_that_was_no_argument():
     layer = nn.Linear(2, 2)
     layer.weight = None
     assert refused(layer, Variable(torch.ones(1, 2))).startswith("linear: weight must be a Tensor or a Variable, got N")
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("stack", lambda t, v: torch.stack([t, v])),
+        ("cat", lambda t, v: torch.cat([t, v])),
+        ("lerp", lambda t, v: torch.lerp(t, v, 0.5)),
+        ("addcmul", lambda t, v: torch.addcmul(t, v, v)),
+        ("margin_ranking_loss", lambda t, v: F.margin_ranking_loss(v, t, v)),
+        ("add", lambda t, v: t + v),
+    ],
+)
+def test_mixtures_name_what_was_called(name, call):
+    t = torch.ones(2)
+    assert refused(call, t, Variable(t)).startswith(f"{name}: a Tensor and a Variable do not mix in one operation")
+
+
+def test_types_in_a_stack_and_numbers_in_a_loss():
+    with pytest.raises(RuntimeError, match=r"^stack: Expected object of type minigrad\.FloatTensor but"):
+        torch.stack([Variable(torch.ones(2)), Variable(torch.ones(2).double())])
+    x = Variable(torch.LongTensor([[1, 2]]))
+    assert refused(F.pairwise_distance, x, x).startswith("pairwise_distance: a minigrad.LongTensor takes whole numbers")
