@@ -119,18 +119,22 @@ class RNNBase(_Layers):
         bias = checks.check_bias(name, bias, hint)
         super().__init__(input_size, hidden_size, num_layers, batch_first, dropout, bidirectional)
         self.mode, self.bias = mode, bias
-        rows = GATES[mode] * hidden_size
         self._all_weights = []
-        for layer in range(num_layers):
-            width = input_size if layer == 0 else hidden_size * self._directions()
-            for suffix in ("", "_reverse")[: self._directions()]:
-                sizes = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
-                if bias:
-                    sizes.update(bias_ih=(rows,), bias_hh=(rows,))
-                for kind, size in sizes.items():
-                    self.register_parameter(f"{kind}_l{layer}{suffix}", empty(*size))
-                self._all_weights.append([f"{kind}_l{layer}{suffix}" for kind in sizes])
+        for sizes in self._sizes():
+            for weight, (_, size) in sizes.items():
+                self.register_parameter(weight, empty(*size))
+            self._all_weights.append(list(sizes))
         self.reset_parameters()
+
+    def _sizes(self):
+        """For each layer and direction {name: (size in symbols, size)}."""
+        for layer in range(self.num_layers):
+            width, symbol = self.input_size, "input_size"
+            if layer:
+                width, symbol = self.hidden_size * self._directions(), "hidden_size * num_directions"
+            sizes = checks.weight_sizes(GATES[self.mode], width, self.hidden_size, self.bias, symbol)
+            for suffix in ("", "_reverse")[: self._directions()]:
+                yield {f"{kind}_l{layer}{suffix}": size for kind, size in sizes.items()}
 
     def reset_parameters(self):
         """Draw all parameters anew: uniform(-1/sqrt(hidden_size), 1/sqrt(hidden_size)), in the order of
@@ -156,7 +160,12 @@ class RNNBase(_Layers):
             weights += _named(self, names)
             if not self.bias:
                 weights += (None, None)
-        return recurrent(self.mode, x, hx, weights, self._directions(), batch_sizes, self._between())
+        try:
+            return recurrent(self.mode, x, hx, weights, self._directions(), batch_sizes, self._between())
+        except (TypeError, ValueError, RuntimeError):
+            for sizes in self._sizes():
+                checks.check_weights(self, sizes)
+            raise
 
 
 _ARGUMENTS = """
@@ -377,13 +386,18 @@ class _Cell(RNNCellBase):
     def _step(self, kind, input, hx):
         name = type(self).__name__
         w_ih, w_hh, b_ih, b_hh = _named(self, ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-        checks.check_cell_input(name, input, self.input_size, w_ih)
-        batch = array_of(input).shape[0]
-        states = tuple([
-            checks.check_cell_state(name, argument, h, batch, self.hidden_size, w_ih)
-            for argument, h in zip(checks.state_names(self.states), checks.check_states(name, hx, self.states))
-        ])  # fmt: skip
-        return recurrent_step(kind, input, states if self.states > 1 else states[0], w_ih, w_hh, b_ih, b_hh)
+        try:
+            checks.check_cell_input(name, input, self.input_size, w_ih)
+            batch = array_of(input).shape[0]
+            states = tuple([
+                checks.check_cell_state(name, argument, h, batch, self.hidden_size, w_ih)
+                for argument, h in zip(checks.state_names(self.states), checks.check_states(name, hx, self.states))
+            ])  # fmt: skip
+            return recurrent_step(kind, input, states if self.states > 1 else states[0], w_ih, w_hh, b_ih, b_hh)
+        except (TypeError, ValueError, RuntimeError):
+            sizes = checks.weight_sizes(GATES[kind], self.input_size, self.hidden_size, self.bias)
+            checks.check_weights(self, sizes)
+            raise
 
 
 class RNNCell(_Cell):

@@ -45,6 +45,33 @@ def check_bias(name, bias, hint):
     raise TypeError(f"{name}: bias must be True or False, got {bias!r} ({type(bias).__name__})")
 
 
+def check_weights(module, sizes):
+    """Refuse a weight that took the place of one and does not fit: {name: (size in symbols, size)}.
+
+    Called where the computation has failed; only then is it asked whether a weight was the reason.
+    """
+    name, first = type(module).__name__, None
+    for argument, (symbols, size) in sizes.items():
+        weight = getattr(module, argument)
+        wanted = f"size {symbols} = {size}"
+        if not isinstance(weight, Variable):
+            raise RuntimeError(f"{name}: {argument} must be a Variable of {wanted}, got {describe(weight)}") from None
+        shape = tuple(array_of(weight).shape)
+        if shape != size:
+            raise RuntimeError(f"{name}: {argument} must have {wanted}, got {shape}") from None
+        kind = type_name(array_of(weight))
+        if kind != (first := first or kind):
+            raise RuntimeError(f"{name}: the weights must have one type, got {first} and, {argument}, {kind}") from None
+
+
+def weight_sizes(gates, input_size, hidden_size, bias, width="input_size"):
+    """{kind: (size in symbols, size)} of the weights of one cell; width: what input_size is called."""
+    rows, many = gates * hidden_size, f"{gates} * hidden_size" if gates > 1 else "hidden_size"
+    sizes = {"weight_ih": (f"({many}, {width})", (rows, input_size)),
+             "weight_hh": (f"({many}, hidden_size)", (rows, hidden_size))}  # fmt: skip
+    return sizes | {kind: (f"({many},)", (rows,)) for kind in ("bias_ih", "bias_hh") if bias}
+
+
 def check_variable(name, argument, value, alternative=""):
     if isinstance(value, Variable):
         return

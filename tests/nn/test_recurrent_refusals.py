@@ -344,3 +344,49 @@ def test_messages_follow_the_name_under_which_the_package_is_used(monkeypatch):
     monkeypatch.setattr(_core, "package", "torch")
     with pytest.raises(RuntimeError, match=re.escape("weights, torch.FloatTensor, got torch.DoubleTensor")):
         GRU(4, 3)(Variable(torch.randn(6, 5, 4).double()))
+
+
+# ---------------------------------------------------------------- weights that were replaced
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU, RNN, LSTMCell, GRUCell, RNNCell])
+def test_weights_that_were_replaced_are_named(kind):
+    name = kind.__name__
+
+    def refused(weight, change, words):
+        layer = kind(3, 4)
+        change(layer, f"{weight}{suffix}")
+        with pytest.raises(RuntimeError) as caught:
+            layer(*args)
+        assert str(caught.value).startswith(f"{name}: {weight}{suffix} must {words}"), str(caught.value)
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+
+    def resize(layer, weight):
+        getattr(layer, weight).data = torch.randn(4, 2)
+
+    def remove(layer, weight):
+        setattr(layer, weight, None)
+
+    cell = name.endswith("Cell")
+    suffix, gates = "" if cell else "_l0", {"L": 4, "G": 3, "R": 1}[name[0]]
+    many = f"{gates} * hidden_size" if gates > 1 else "hidden_size"
+    h = Variable(torch.zeros(2, 4))
+    args = [V(2, 3), (h, h) if name == "LSTMCell" else h] if cell else [V(5, 2, 3)]
+    refused("weight_ih", resize, f"have size ({many}, input_size) = ({gates * 4}, 3), got (4, 2)")
+    refused("weight_hh", resize, f"have size ({many}, hidden_size) = ({gates * 4}, 4), got (4, 2)")
+    refused("bias_ih", resize, f"have size ({many},) = ({gates * 4},), got (4, 2)")
+    refused("weight_ih", remove, "be a Variable of size")
+    refused("weight_hh", remove, "be a Variable of size")
+    layer = kind(3, 4)
+    getattr(layer, f"weight_hh{suffix}").data = getattr(layer, f"weight_hh{suffix}").data.double()
+    with pytest.raises(RuntimeError, match=f"{name}: the weights must have one type, got .*Float.* weight_hh{suffix}"):
+        layer(*args)
+
+
+def test_weights_above_the_first_layer_are_named():
+    layer = GRU(3, 4, 2, bidirectional=True)
+    layer.weight_ih_l1_reverse.data = torch.randn(12, 4)
+    wanted = "(3 * hidden_size, hidden_size * num_directions) = (12, 8), got (12, 4)"
+    with pytest.raises(RuntimeError, match=re.escape(f"GRU: weight_ih_l1_reverse must have size {wanted}")):
+        layer(V(5, 2, 3))
