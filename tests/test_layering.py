@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "torch_companions": NOBODY,
     "torch_names": {"_core", "_version", "torch_companions", "utils.era_names", "utils.missing"},
     "ops": {"_build", "_core", "kernels", "utils.callers"},
-    "tensor": {*ENGINE, "utils.callers", "utils.era_names"},
+    "tensor": {*ENGINE, "utils.callers", "utils.era_names", "utils.missing"},
     "cuda": {*ENGINE, "tensor", "utils.missing"},
     "autograd": {*ENGINE, "tensor", "utils.callers", "utils.hooks", "utils.missing"},
     "serialization": {*ENGINE, "tensor", "autograd", "nn", "cuda", "utils.callers"},

@@ -15,6 +15,7 @@ from minigrad._core import Operation, Tensor, Variable, array_of
 from minigrad.ops import operands
 from minigrad.ops.table import FLOATING, INTEGRAL, table
 from minigrad.tensor import results, types
+from minigrad.utils.missing import reason
 
 # What a HalfTensor can do: it is for storing numbers, not for computing with them.
 _HALF = {
@@ -35,6 +36,11 @@ _OUT_OF_PLACE_ON_VARIABLES_ONLY = (
 _FLOATING_DRAWS = "uniform_ normal_ exponential_ cauchy_ log_normal_ bernoulli multinomial".split()
 _DRAWS = [*_FLOATING_DRAWS, "random_", "bernoulli_", "geometric_"]
 _TENSORS_ONLY = "numpy tolist storage set_ is_set_to new apply_ map_ map2_ share_memory_ pin_memory".split()
+# Methods of later versions that find their way into programs of this era.
+_LATER = (
+    "item to argmax argmin requires_grad_ reshape flatten unbind device "
+    "new_tensor new_empty new_zeros new_ones new_full"
+).split()
 
 
 class Missing:
@@ -230,13 +236,22 @@ def install():
             setattr(cls, f"__{name}__", _refuse_operator(name))
     for name in _TENSORS_ONLY:
         _core.install(Variable, name, Missing(f"a Variable has no '{name}'; its tensor has: variable.data.{name}"))
+    _core.install(Variable, "__array__", _refuse_array)
     for cls in (Tensor, Variable):
+        for name in _LATER:
+            _core.install(cls, name, Missing(f"a {cls.__name__} has no '{name}': {reason(name, ())}"))
         _core.install(cls, "__dir__", _visible)
     _core.configure(refuse_type=_refuse_type)
 
 
-def _take(cls, name, reason):
-    setattr(cls, name, Missing(f"a {cls.kind} has no '{name}': {reason}"))
+def _refuse_array(self, dtype=None, copy=None):
+    """What NumPy asks a Variable for; without an answer it would take it for a sequence of sequences without end."""
+    raise TypeError("a Variable is no NumPy array; its numbers are: variable.data.numpy(), and the one of a loss: "
+                    "loss.data[0]")  # fmt: skip
+
+
+def _take(cls, name, why):
+    setattr(cls, name, Missing(f"a {cls.kind} has no '{name}': {why}"))
 
 
 def _method(entry):

@@ -151,11 +151,12 @@ class _Tensor(_core.Tensor, metaclass=_Printed):
             level = level[0]
         try:
             raw = np.array(sequence)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise RuntimeError(
                 f"{cls.kind}: {_first_odd(sequence) or f'the nested lists are ragged: expected size {tuple(size)}'}"
             ) from error
-        if raw.dtype.kind not in "biuf":
+        too_large = cls.dtype.kind in "iu" and raw.dtype in ("uint64", "float64") and _exceeds_int64(sequence)
+        if raw.dtype.kind not in "biuf" or too_large:
             raise RuntimeError(
                 f"{cls.kind}: {_first_odd(sequence) or f'numbers too large for int64 in a list of size {tuple(size)}'}"
             )
@@ -316,6 +317,12 @@ def _first_odd(sequence):
         elif not isinstance(s, (int, float, np.generic, np.ndarray)):
             return f"expected numbers in the list, got {s!r} ({type(s).__name__})"
     return None
+
+
+def _exceeds_int64(sequence):
+    """Whether one of nested whole numbers is beyond int64. NumPy takes it for uint64, or them all for floats."""
+    numbers = np.array(sequence, dtype=object).reshape(-1)
+    return all(isinstance(n, (int, np.integer)) for n in numbers) and max(numbers) > np.iinfo(np.int64).max
 
 
 def _define(kind, dtype):

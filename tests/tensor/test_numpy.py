@@ -117,10 +117,15 @@ class TestFunctions:
 
     def test_variables_are_no_arrays(self):
         v = Variable(torch.ones(2))
-        for name in ("numpy", "tolist", "storage", "__array__", "apply_", "map_", "map2_", "set_", "new"):
+        for name in ("numpy", "tolist", "storage", "apply_", "map_", "map2_", "set_", "new"):
             assert not hasattr(v, name)
         with pytest.raises(AttributeError, match=r"a Variable has no 'numpy'; its tensor has: variable\.data\.numpy"):
             v.numpy()
+
+    @pytest.mark.parametrize("use", [np.array, np.exp, lambda v: np.mean([v, v]), lambda v: np.add(v, 1), np.stack])
+    def test_numpy_is_told_where_the_numbers_of_a_variable_are(self, use):
+        with pytest.raises(TypeError, match=r"a Variable is no NumPy array; .*\.data\.numpy\(\), .*loss\.data\[0\]"):
+            use(Variable(torch.ones(2), requires_grad=True))
 
     def test_numpy_scalars_keep_the_type(self):
         t = torch.FloatTensor([1, 2])

@@ -115,6 +115,7 @@ class TestEveryType:
         (lambda: torch.FloatTensor([None]), RuntimeError, "got None"),
         (lambda: torch.FloatTensor([Variable(torch.ones(2))]), RuntimeError, r"got a Variable of size \(2,\); join"),
         (lambda: torch.LongTensor([2**70]), RuntimeError, "too large for int64"),
+        (lambda: torch.LongTensor([[1], [2**63]]), RuntimeError, r"too large for int64 in a list of size \(2, 1\)"),
         (lambda: torch.FloatTensor(2.0), TypeError, r"got \(float\)"),
         (lambda: torch.FloatTensor("2"), TypeError, r"got \(str\)"),
         (lambda: torch.FloatTensor(True), TypeError, r"got \(bool\)"),
@@ -296,6 +297,17 @@ class TestWhatATypeLacks:
             assert name in dir(torch.FloatTensor(1))
             with pytest.raises(AttributeError, match=f"a LongTensor has no '{name}'.*FloatTensor"):
                 getattr(t, name)
+
+    @pytest.mark.parametrize("value", [torch.ones(1), torch.LongTensor([1]), torch.autograd.Variable(torch.ones(1))])
+    def test_methods_of_later_versions_say_what_the_era_wrote(self, value):
+        for name, instead in {
+            "item": r"x\.data\[0\] of a Variable", "argmax": r"_, index = max\(x, dim\)", "reshape": "view",
+            "to": r"\.cuda\(\)", "new_zeros": r"x\.new\(sizes\)\.zero_",
+        }.items():  # fmt: skip
+            assert not hasattr(value, name)
+            assert name not in dir(value)
+            with pytest.raises(AttributeError, match=f"has no '{name}': it belongs to later versions .*{instead}"):
+                getattr(value, name)
 
     def test_functions_name_the_type_and_the_function(self):
         t = torch.LongTensor([1, 2])
