@@ -51,15 +51,30 @@ def seconds(run, calls):
     return (time.perf_counter() - start) / calls
 
 
+def on_several_cores():
+    return not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) > 1
+
+
 def settle():
     """Wait until no other thread of this process computes: helpers go on looking for work after their library's turn,
-    some for many milliseconds, on cores that the next library is to have."""
+    some for many milliseconds, on cores that the next library is to have. What a thread takes of another core is booked
+    when that core's clock ticks, every 10 milliseconds or less."""
+    pause = 0.012 if on_several_cores() else 0.001
     end = time.perf_counter() + 0.5
     while time.perf_counter() < end:
         before = time.process_time()
-        time.sleep(0.001)
-        if time.process_time() - before < 0.0002:
+        time.sleep(pause)
+        if time.process_time() - before < 0.2 * pause:
             return
+
+
+def warm_up(run, duration):
+    """Call `run` once, and on until `duration` seconds are over: what it needs is in the caches again, its helpers are
+    awake, and the processor's clock has come out of its rest."""
+    end = time.perf_counter() + duration
+    run()
+    while time.perf_counter() < end:
+        run()
 
 
 def compare(runs, quick=False):
@@ -78,8 +93,10 @@ def compare(runs, quick=False):
         random.shuffle(order)
         for name in order:
             settle()
-            if calls[name] > 1:
-                runs[name]()  # what it needs is in the caches again, and its helpers are awake
+            if on_several_cores():  # after a longer pause
+                warm_up(runs[name], share / 2)
+            elif calls[name] > 1:
+                warm_up(runs[name], 0)
             times[name].append(seconds(runs[name], calls[name]))
     return times
 
