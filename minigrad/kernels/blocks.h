@@ -2,7 +2,9 @@
  *
  * glibc returns every block above some hundred KiB to the system when it is freed, and the page faults of a fresh one
  * cost more than many a kernel's arithmetic. So blocks given back are kept for the next call, up to MG_KEPT_BYTES in
- * all; beyond that the ones that have lain longest are freed. Blocks of 1 to 64 KiB, which malloc splits and merges
+ * all, but only up to MG_UNPROVEN_BYTES of those that have not served a second time yet: the steps of a large network
+ * find all their memory again after a few, and calls of ever new sizes do not pile theirs up. Beyond that the ones that
+ * have lain longest are freed. Blocks of 1 to 64 KiB, which malloc splits and merges
  * over and over, are kept in bins of one size each; still smaller ones are left to malloc, which is good at them. Not
  * thread-safe: take and give with the interpreter's lock held.
  */
@@ -16,6 +18,7 @@
 #endif
 
 #define MG_KEPT_BYTES ((size_t)256 << 20)
+#define MG_UNPROVEN_BYTES ((size_t)64 << 20)
 #define MG_KEPT_BLOCKS 32
 #define MG_SMALL_BLOCK ((size_t)64 << 10)
 #define MG_LEFT_TO_MALLOC ((size_t)1 << 10)
@@ -34,6 +37,7 @@ typedef struct mg_block {
     size_t bytes;
     void *start;
     struct mg_block *next; /* in its bin */
+    int proven;            /* was kept, and served again */
 } mg_block;
 
 static struct {
@@ -44,7 +48,7 @@ static struct {
 static struct {
     mg_block *blocks[MG_KEPT_BLOCKS]; /* the one given back last is last */
     int count;
-    size_t bytes;
+    size_t bytes, unproven; /* of all, and of those that are not proven */
 } mg_kept;
 
 static mg_block *mg_unkeep(int index)
@@ -52,6 +56,7 @@ static mg_block *mg_unkeep(int index)
     mg_block *block = mg_kept.blocks[index];
     mg_kept.count--;
     mg_kept.bytes -= block->bytes;
+    mg_kept.unproven -= block->proven ? 0 : block->bytes;
     memmove(mg_kept.blocks + index, mg_kept.blocks + index + 1, (size_t)(mg_kept.count - index) * sizeof(mg_block *));
     return block;
 }
@@ -90,8 +95,11 @@ static void *mg_take(size_t bytes)
         if (size >= bytes && size - bytes <= size / 8 && (best < 0 || size < mg_kept.blocks[best]->bytes))
             best = i;
     }
-    if (best >= 0)
-        return mg_unkeep(best) + 1;
+    if (best >= 0) {
+        mg_block *block = mg_unkeep(best);
+        block->proven = 1;
+        return block + 1;
+    }
     if (bytes > SIZE_MAX - MG_BLOCK_ALIGNMENT - sizeof(mg_block))
         return NULL;
     void *start = mg_fresh(bytes + MG_BLOCK_ALIGNMENT + sizeof(mg_block));
@@ -101,6 +109,7 @@ static void *mg_take(size_t bytes)
     mg_block *block = (mg_block *)(first / MG_BLOCK_ALIGNMENT * MG_BLOCK_ALIGNMENT) - 1;
     block->bytes = bytes;
     block->start = start;
+    block->proven = 0;
     return block + 1;
 }
 
@@ -125,13 +134,19 @@ static void mg_give(void *memory)
             return;
         }
     }
-    if (block->bytes <= MG_SMALL_BLOCK || block->bytes > MG_KEPT_BYTES) {
+    if (block->bytes <= MG_SMALL_BLOCK || block->bytes > (block->proven ? MG_KEPT_BYTES : MG_UNPROVEN_BYTES)) {
         free(block->start);
         return;
     }
     while (mg_kept.count == MG_KEPT_BLOCKS || mg_kept.bytes + block->bytes > MG_KEPT_BYTES)
         free(mg_unkeep(0)->start);
+    for (int i = 0; !block->proven && mg_kept.unproven + block->bytes > MG_UNPROVEN_BYTES;)
+        if (mg_kept.blocks[i]->proven)
+            i++;
+        else
+            free(mg_unkeep(i)->start);
     mg_kept.blocks[mg_kept.count++] = block;
     mg_kept.bytes += block->bytes;
+    mg_kept.unproven += block->proven ? 0 : block->bytes;
 }
 #endif
