@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from test_operands import forms, quietly
+from test_operands import forms, levels, quietly
 
 import minigrad as torch
 from minigrad import _core, nn
@@ -15,8 +15,8 @@ from minigrad.ops.table import FLOATING, INTEGRAL, table
 # The types that results have beside, or in place of, that of the input.
 ALSO = dict.fromkeys("eq ne lt le gt ge equal".split(), "uint8")
 ALSO |= dict.fromkeys("max min median mode kthvalue sort topk nonzero".split(), "int64")
-FORMS = [pytest.param(row, form, function, id=f"{row.name}-{form}") for row in table.values()
-         for form, function, _ in forms(row)]  # fmt: skip
+FORMS = [pytest.param(row, form, function, level, id=f"{row.name}-{form}-{level}") for row in table.values()
+         for form, function, _ in forms(row) for level in levels(row)]  # fmt: skip
 
 
 REFUSALS = re.compile(
@@ -34,12 +34,9 @@ def outcome(function, args, kwargs):
     return result if isinstance(result, tuple) else (result,), None
 
 
-@pytest.mark.parametrize("level", ["Tensor", "Variable"])
 @pytest.mark.parametrize("dtype", INTEGRAL)
-@pytest.mark.parametrize(("row", "form", "function"), FORMS)
+@pytest.mark.parametrize(("row", "form", "function", "level"), FORMS)
 def test_type_is_kept_or_refused(row, form, function, dtype, level, rng, place):
-    if level == "Tensor" and "T" not in row.levels:
-        return
     wrap = _core.tensor_from_array if level == "Tensor" else _core.variable_from_array
     for sample in row.samples:
         args, kwargs = sample.build(rng, lambda array, spec: wrap(place(array)), dtype)

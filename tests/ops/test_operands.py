@@ -30,13 +30,21 @@ def forms(row):
         yield "in place", lambda x, *args, **kwargs: getattr(x * 1, f"{row.name}_")(*args, **kwargs), 1
 
 
+def levels(row):
+    return ["Tensor", "Variable"] if "T" in row.levels else ["Variable"]
+
+
 CASES = [
-    pytest.param(row, sample, form, function, k, id=f"{row.name}-{form}-{k}")
+    pytest.param(row, sample, form, function, k, wrong, level, id=f"{row.name}-{form}-{k}-{wrong}-{level}")
     for row in table.values()
     for form, function, first in forms(row)
     for sample in row.samples[:1]
     for k, argument in enumerate(sample.args)
     if k >= first and isinstance(argument, T)
+    for wrong in WRONG
+    if (row.name, k) not in OPTIONAL or wrong != "None"
+    for level in levels(row)
+    if level == "Variable" or form != "method" or hasattr(torch.Tensor, row.name)
 ]
 
 
@@ -56,14 +64,8 @@ def refused(function, *args, **kwargs):
     return str(error)
 
 
-@pytest.mark.parametrize("level", ["Tensor", "Variable"])
-@pytest.mark.parametrize("wrong", WRONG)
-@pytest.mark.parametrize(("row", "sample", "form", "function", "k"), CASES)
+@pytest.mark.parametrize(("row", "sample", "form", "function", "k", "wrong", "level"), CASES)
 def test_every_argument_of_the_table(row, sample, form, function, k, wrong, level, rng, place):
-    if (row.name, k) in OPTIONAL and wrong == "None":
-        return
-    if level == "Tensor" and ("T" not in row.levels or (form == "method" and not hasattr(torch.Tensor, row.name))):
-        return
     wrap = _core.tensor_from_array if level == "Tensor" else _core.variable_from_array
     args, kwargs = sample.build(rng, lambda array, spec: wrap(place(array)), row.types[0])
     args[k] = WRONG[wrong]
