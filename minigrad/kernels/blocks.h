@@ -18,7 +18,7 @@
 #endif
 
 #define MG_KEPT_BYTES ((size_t)256 << 20)
-#define MG_UNPROVEN_BYTES ((size_t)64 << 20)
+#define MG_UNPROVEN_BYTES ((size_t)56 << 20)
 #define MG_KEPT_BLOCKS 32
 #define MG_SMALL_BLOCK ((size_t)64 << 10)
 #define MG_LEFT_TO_MALLOC ((size_t)1 << 10)
@@ -30,7 +30,7 @@
 /* A block of MG_LARGE_BLOCK bytes or more is put on huge pages where the system has them for the asking (Linux). There
  * is one address to translate where there were 512, and one page fault. */
 #define MG_HUGE_PAGE ((size_t)2 << 20)
-#define MG_LARGE_BLOCK ((size_t)2 << 20)
+#define MG_LARGE_BLOCK ((size_t)4 << 20)
 
 /* Lies before the memory it describes. */
 typedef struct mg_block {

@@ -90,7 +90,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the module resource is POSIX only")
 def test_the_store_is_bounded():
-    """Results of 400 different sizes, 3.2 GB in all, keep at most the store's 64 MiB and one result more."""
+    """Results of 400 different sizes, 3.2 GB in all, keep at most the store's 56 MiB and one result more."""
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=env, check=True)
     assert int(done.stdout) < 100 * 1024
