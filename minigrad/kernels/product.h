@@ -80,6 +80,18 @@
 #define MG_SCATTERED_DEPTH 64
 #define MG_PANELS_PER_COPY 4
 
+/* So many elements of the depth are gone through before they are counted. With narrow vectors nearly half of a tile's
+ * instructions do something else than multiply, and while the core's other hardware thread is busy, it is their number
+ * that decides how long the tile takes. */
+#define MG_STEPS(vectors) (MG_VECTOR_BYTES != 32 ? 1 : (vectors) < 4 ? 4 : 2)
+
+/* Compiled on its own, with no other use of the registers in sight. */
+#if MG_VECTOR_BYTES == 32
+#define MG_ALONE __attribute__((noinline))
+#else
+#define MG_ALONE
+#endif
+
 /* Keeps a vector that is loaded for several rows in a register, if there is one, where the compiler would load it anew
  * for each of a few. */
 #if defined(__AVX2__)
@@ -91,6 +103,65 @@
 #endif
 
 #endif
+
+/* sum + x y, with y in a register, or where it lies. With AVX2 the sums of a tile and what it multiplies fill all
+ * sixteen registers, and compilers, left to themselves, make room by moving sums about and by loading vectors again and
+ * again. */
+#if MG_VECTOR_BYTES == 32
+#if MG_REAL == 32
+#define MG_MULTIPLY_ADD "vfmadd231ps %2, %1, %0"
+#else
+#define MG_MULTIPLY_ADD "vfmadd231pd %2, %1, %0"
+#endif
+typedef MG_VALUE MG_NAME(mg_lying) __attribute__((aligned(sizeof(MG_ELEMENT)), may_alias));
+
+MG_FN MG_VALUE MG_NAME(multiply_add)(MG_VALUE sum, MG_VALUE x, MG_VALUE y)
+{
+    __asm__(MG_MULTIPLY_ADD : "+x"(sum) : "x"(x), "x"(y));
+    return sum;
+}
+
+MG_FN MG_VALUE MG_NAME(multiply_add_from)(MG_VALUE sum, MG_VALUE x, const MG_ELEMENT *y)
+{
+    __asm__(MG_MULTIPLY_ADD : "+x"(sum) : "x"(x), "m"(*(const MG_NAME(mg_lying) *)y));
+    return sum;
+}
+#undef MG_MULTIPLY_ADD
+#else
+MG_FN MG_VALUE MG_NAME(multiply_add)(MG_VALUE sum, MG_VALUE x, MG_VALUE y)
+{
+    return sum + x * y;
+}
+
+MG_FN MG_VALUE MG_NAME(multiply_add_from)(MG_VALUE sum, MG_VALUE x, const MG_ELEMENT *y)
+{
+    return sum + x * MG_NAME(load)(y);
+}
+#endif
+
+/* sum[r][v] += base[r] * panel[v] for one element of the depth, where base[i] leads to the rows from 3 i on. */
+MG_FN void MG_NAME(add_products)(const int rows, const int vectors, const MG_ELEMENT *const *base, long row_step,
+                                 const MG_ELEMENT *panel, MG_VALUE *sum)
+{
+    /* Sixteen registers are not enough for three rows of four vectors and what they are made of. */
+    const int held = MG_VECTOR_BYTES == 32 && vectors == 4 ? 3 : vectors;
+    MG_VALUE y[4];
+    MG_UNROLL
+    for (int v = 0; v < held; v++) {
+        y[v] = MG_NAME(load)(panel + v * MG_LANES);
+        MG_LOAD_ONCE(y[v], rows, rows * vectors);
+    }
+    MG_UNROLL
+    for (int r = 0; r < rows; r++) {
+        const MG_VALUE x = MG_NAME(splat)(base[r / 3][(r % 3) * row_step]);
+        MG_UNROLL
+        for (int v = 0; v < held; v++)
+            sum[r * vectors + v] = MG_NAME(multiply_add)(sum[r * vectors + v], x, y[v]);
+        MG_UNROLL
+        for (int v = held; v < vectors; v++)
+            sum[r * vectors + v] = MG_NAME(multiply_add_from)(sum[r * vectors + v], x, panel + v * MG_LANES);
+    }
+}
 
 /* c[r][v] = start[v] + sum over d of a[r * row_step + d * depth_step] * panel[d * panel_step][v], added to what is
  * there if `accumulate`; rows of c are `c_stride` elements apart. Always inlined with constant counts, so that every
@@ -109,49 +180,31 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
     for (int i = 0; i < MG_TILE_SUMS; i++)
         if (i < rows * vectors * chains)
             sum[i] = i < rows * vectors ? MG_NAME(load)(start + (i % vectors) * MG_LANES) : MG_NAME(splat)(0);
+    const int steps = chains > MG_STEPS(vectors) ? chains : MG_STEPS(vectors);
     long d = 0;
-    for (; d + chains <= depth; d += chains) {
+    for (; d + steps <= depth; d += steps) {
         MG_UNROLL
-        for (int chain = 0; chain < chains; chain++) {
+        for (int step = 0; step < steps; step++) {
             MG_UNROLL
             for (int v = 0; v < vectors && MG_VECTOR_BYTES == 64; v++)
-                __builtin_prefetch(panel + (chain + MG_FETCH_AHEAD / (vectors * MG_VECTOR_BYTES)) * panel_step +
-                                   v * MG_LANES);
+                __builtin_prefetch(panel + MG_FETCH_AHEAD / (vectors * MG_VECTOR_BYTES) * panel_step + v * MG_LANES);
             if (next)
-                __builtin_prefetch(next + chain * next_step, 0, 2);
-            MG_VALUE loaded[4];
+                __builtin_prefetch(next, 0, 2);
+            MG_NAME(add_products)(rows, vectors, base, row_step, panel, sum + step % chains * rows * vectors);
             MG_UNROLL
-            for (int v = 0; v < vectors; v++) {
-                loaded[v] = MG_NAME(load)(panel + chain * panel_step + v * MG_LANES);
-                MG_LOAD_ONCE(loaded[v], rows, chains * rows * vectors);
-            }
-            MG_UNROLL
-            for (int r = 0; r < rows; r++) {
-                MG_ELEMENT x = base[r / 3][(r % 3) * row_step + chain * depth_step];
-                MG_UNROLL
-                for (int v = 0; v < vectors; v++)
-                    sum[(chain * rows + r) * vectors + v] += x * loaded[v];
-            }
+            for (int i = 0; i < 4; i++)
+                base[i] += depth_step;
+            panel += panel_step;
+            if (next)
+                next += next_step;
         }
-        panel += chains * panel_step;
-        if (next)
-            next += chains * next_step;
-        MG_UNROLL
-        for (int i = 0; i < 4; i++)
-            base[i] += chains * depth_step;
     }
-    for (; chains > 1 && d < depth; d++) {
-        MG_UNROLL
-        for (int r = 0; r < rows; r++) {
-            MG_UNROLL
-            for (int v = 0; v < vectors; v++)
-                sum[r * vectors + v] +=
-                    base[r / 3][(r % 3) * row_step] * MG_NAME(load)(panel + v * MG_LANES);
-        }
-        panel += panel_step;
+    for (; steps > 1 && d < depth; d++) {
+        MG_NAME(add_products)(rows, vectors, base, row_step, panel, sum);
         MG_UNROLL
         for (int i = 0; i < 4; i++)
             base[i] += depth_step;
+        panel += panel_step;
     }
     MG_UNROLL
     for (int i = 0; i < rows * vectors; i++) {
@@ -191,9 +244,9 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
 /* A tile of `rows` rows, whose rows (sum_rows) or whose columns (sum_columns) are contiguous. The latter are of weight
  * gradients, which add up in order: rows of zeros before the others change nothing. */
 #define MG_SUM_ROWS(vectors, cases)                                                                                    \
-    static void MG_NAME(sum_rows_##vectors)(long rows, long depth, const MG_ELEMENT *a, long row_step,                 \
-                                            const MG_ELEMENT *panel, const MG_ELEMENT *ahead, long next_step,          \
-                                            MG_ELEMENT *c, long c_stride, int accumulate)                              \
+    static MG_ALONE void MG_NAME(sum_rows_##vectors)(long rows, long depth, const MG_ELEMENT *a, long row_step,        \
+                                                     const MG_ELEMENT *panel, const MG_ELEMENT *ahead, long next_step, \
+                                                     MG_ELEMENT *c, long c_stride, int accumulate)                     \
     {                                                                                                                  \
         const long depth_step = 1, panel_step = vectors * MG_LANES;                                                    \
         const int chained = 1;                                                                                         \
@@ -212,8 +265,9 @@ MG_FN void MG_NAME(sum_tile)(const int rows, const int vectors, const int chains
         }                                                                                                              \
     }
 #define MG_SUM_COLUMNS(vectors, cases)                                                                                 \
-    static void MG_NAME(sum_columns_##vectors)(long rows, long depth, const MG_ELEMENT *a, long depth_step,            \
-                                               const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride, int accumulate)  \
+    static MG_ALONE void MG_NAME(sum_columns_##vectors)(long rows, long depth, const MG_ELEMENT *a, long depth_step,   \
+                                                        const MG_ELEMENT *panel, MG_ELEMENT *c, long c_stride,         \
+                                                        int accumulate)                                                \
     {                                                                                                                  \
         const long row_step = 1, panel_step = vectors * MG_LANES, next_step = 0;                                       \
         const int chained = 0;                                                                                         \
@@ -235,8 +289,9 @@ MG_SUM_COLUMNS(2, MG_TILE_CASES_12)
 #undef MG_SUM_COLUMNS
 
 /* A tile whose "panel" is two vectors of each row of a matrix, `panel_step` apart. */
-static void MG_NAME(sum_in_place)(long rows, long depth, const MG_ELEMENT *a, long row_step, const MG_ELEMENT *panel,
-                                  long panel_step, MG_ELEMENT *c, long c_stride, int accumulate)
+static MG_ALONE void MG_NAME(sum_in_place)(long rows, long depth, const MG_ELEMENT *a, long row_step,
+                                           const MG_ELEMENT *panel, long panel_step, MG_ELEMENT *c, long c_stride,
+                                           int accumulate)
 {
     static const MG_ELEMENT start[2 * MG_LANES] = {0}, *const next = NULL;
     const long depth_step = 1, next_step = 0;
@@ -247,8 +302,8 @@ static void MG_NAME(sum_in_place)(long rows, long depth, const MG_ELEMENT *a, lo
 }
 
 /* The same with three vectors, and columns of `a`: at most half as many as a vector has lanes. */
-static void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long depth_step, const MG_ELEMENT *panel,
-                                long panel_step, MG_ELEMENT *c)
+static MG_ALONE void MG_NAME(sum_across)(long rows, long depth, const MG_ELEMENT *a, long depth_step,
+                                         const MG_ELEMENT *panel, long panel_step, MG_ELEMENT *c)
 {
     static const MG_ELEMENT start[3 * MG_LANES] = {0}, *const next = NULL;
     const long row_step = 1, next_step = 0, c_stride = 3 * MG_LANES;
