@@ -176,7 +176,8 @@ def _divide(a, b):
     return (quotient + ((quotient < 0) & (np.multiply(quotient, b) != a))).astype(dtype, copy=False)
 
 
-div_pair = pointwise("div", _divide, a=lambda g, b: g / b, b=lambda g, b, out: -g * out / b)
+# The quotient is computed again, so that it may change in place before the backward pass, as in the era.
+div_pair = pointwise("div", _divide, a=lambda g, b: g / b, b=lambda g, a, b: -g * (a / b) / b)
 
 
 def _with_factor(operation):

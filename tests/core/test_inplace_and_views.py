@@ -111,6 +111,17 @@ def test_value_that_no_formula_needs_may_change():
     other.backward(double([1, 1]))
 
 
+@pytest.mark.parametrize("program", [lambda x, w: x / w, lambda x, w: 1.5 / w, lambda x, w: (x + 0).div_(w)])
+def test_a_quotient_may_change(program):
+    x, w = leaf([1, 2]), leaf([4, 5])
+    wanted = gradients(program(x, w) * 3, [x, w])
+    out = program(x, w)
+    out.mul_(3)
+    for g, expected in zip(gradients(out, [x, w]), wanted):
+        assert (g is None) == (expected is None)
+        assert g is None or np.array_equal(g, expected)
+
+
 def test_a_result_changed_in_place_by_an_operation_that_needs_its_result():
     x = leaf([0.5, -1])
     y = x * 2
