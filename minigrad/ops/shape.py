@@ -220,8 +220,15 @@ sum_to_size = Operation(
     "sum_to_size", _sum_to, "x", "size", derivatives={"x": lambda g, x_size: broadcast_to(g, x_size)}
 )
 broadcast_to = Operation(
-    "expand", np.broadcast_to, "x", "size", derivatives={"x": lambda g, x_size: sum_to_size(g, x_size)}, view=True
-)
+    "expand", lambda x, size: _broadcast(x, size), "x", "size",
+    derivatives={"x": lambda g, x_size: sum_to_size(g, x_size)}, view=True,
+)  # fmt: skip
+
+
+def _broadcast(x, size):
+    """NumPy's view, which cannot be written because elements share a place; where none do, one that can."""
+    found = np.broadcast_to(x, size)
+    return x.reshape(size) if found.size == x.size else found
 
 
 def expand(input, *sizes):

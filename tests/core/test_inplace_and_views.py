@@ -212,6 +212,19 @@ def test_expanded_views_are_refused():
         double([[1], [2]]).expand(2, 3).add_(1)
 
 
+@pytest.mark.parametrize("sizes", [(2, 3), (-1, 3), (1, 2, 3)])
+@pytest.mark.parametrize("layout", [lambda v: v * 1, lambda v: v.narrow(0, 0, 2), lambda v: v.t().clone().t()])
+def test_an_expansion_that_repeats_nothing_can_be_written(sizes, layout):
+    x = leaf([[1, 2, 3], [4, 5, 6]])
+    base = layout(x * 1)
+    v = base.expand(*sizes)
+    v.mul_(3)
+    v.data.add_(1)
+    assert numbers(base) == [[4, 7, 10], [13, 16, 19]]
+    assert base._version == v._version == 1
+    assert gradients(base, x)[0].tolist() == [[3, 6, 9], [12, 15, 18]]
+
+
 def test_read_only_memory_is_refused():
     array = np.ones(2)
     array.flags.writeable = False
