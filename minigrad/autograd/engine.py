@@ -8,6 +8,7 @@ import numpy as np
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, run_backward
 from minigrad.ops import arrays
+from minigrad.ops.shape import clone
 from minigrad.utils.callers import warn
 from minigrad.utils.hooks import register
 
@@ -134,7 +135,7 @@ def grad(
                                "outputs; "
                                "pass allow_unused=True to get None for it")  # fmt: skip
     if create_graph:
-        return found
+        return tuple(g if g is None or arrays.is_writable(array_of(g)) else clone(g) for g in found)
     return tuple(None if g is None else _core.variable_from_array(_own(g), True) for g in found)
 
 

@@ -91,6 +91,18 @@ def test_result_shares_memory_with_nothing():
     assert not np.shares_memory(_core.array_of(g), _core.array_of(w))
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("function", [lambda x: x.mean(), lambda x: x.sum(), lambda x: x.mean(1).sum()])
+def test_result_can_be_changed_in_place(function, create_graph):
+    x, scale = leaf([[1, 2], [3, 4]]), leaf([5])
+    (g,) = grad(function(x) * scale, x, create_graph=create_graph)
+    before = g.data.clone()
+    g.mul_(3)
+    assert g.data.tolist() == (before * 3).tolist()
+    if create_graph:
+        assert grad(g.sum(), scale)[0].data[0] == pytest.approx((before * 3).sum() / 5)
+
+
 def test_only_inputs_false_accumulates_in_the_other_leaves():
     x, y, z = leaf(2), leaf(3), leaf(5)
     h = x * y
