@@ -15,7 +15,7 @@ from minigrad.nn.parameter import empty
 from minigrad.nn.utils.rnn import PackedSequence
 from minigrad.ops.recurrent import CELLS, GATES, join_states, recurrent, recurrent_step, split_state, zero_state
 from minigrad.ops.recurrent_reference import each, over_time, stacked
-from minigrad.ops.shape import reshape, size_of, transpose
+from minigrad.ops.shape import reshape, seen_as, size_of, transpose
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase", "RNNFromCell"]
 
@@ -324,7 +324,7 @@ class RNNFromCell(_Layers):
 
     def _through_time(self, cell, batch_sizes, reverse):
         def run(x, hidden):
-            hidden = each(lambda h: reshape(h, size_of(h)[1:]), hidden)
+            hidden = each(lambda h: seen_as(h, size_of(h)[1:]), hidden)
             output, hidden = over_time(cell, x, hidden, batch_sizes, reverse)
             return output, each(lambda h: reshape(h, (1, *size_of(h))), hidden)
 

@@ -11,7 +11,7 @@ import numpy as np
 from minigrad import kernels
 from minigrad._core import Operation, Tensor, Variable, array_of
 from minigrad.ops.operands import dtype_of
-from minigrad.ops.shape import reshape
+from minigrad.ops.shape import seen_as
 from minigrad.ops.table import ALL, SIGNED, S, T, row
 from minigrad.utils.callers import warn
 
@@ -48,7 +48,7 @@ def _flat(name, function, sizes, args, kwargs):
         f"{name}: sizes {' and '.join(map(str, sizes))} do not broadcast, but have the same number of "
         f"elements. Falling back to pointwise operation in the order of the elements; the result has size {sizes[0]}"
     )
-    flat = [reshape(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args]
+    flat = [seen_as(a, sizes[0]) if isinstance(a, (Tensor, Variable)) else a for a in args]
     return function(*flat, **kwargs)
 
 

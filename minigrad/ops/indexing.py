@@ -17,7 +17,7 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.operands import dtype_of
 from minigrad.ops.shape import index as basic_index
-from minigrad.ops.shape import reshape, size_of, sum_to_size, wrap_dim
+from minigrad.ops.shape import seen_as, size_of, sum_to_size, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
 
 LONG = np.dtype(np.int64)
@@ -174,7 +174,7 @@ def _row_source(name, input, dim, index, source):
     if math.prod(wanted) != math.prod(got):
         raise RuntimeError(f"{name}: source must have size {wanted} (input {size}, with the {wanted[dim]} indices "
                            f"in dimension {dim}), got {got}")  # fmt: skip
-    return reshape(source, wanted)
+    return seen_as(source, wanted)
 
 
 def index_select(input, dim, index):
@@ -381,7 +381,7 @@ def put(input, index, source, accumulate=False):
     if math.prod(size_of(source)) != math.prod(size_of(index)):
         raise RuntimeError(f"put: source must have as many elements as index, {math.prod(size_of(index))}, "
                            f"got size {size_of(source)}")  # fmt: skip
-    source = reshape(source, size_of(index))
+    source = seen_as(source, size_of(index))
     return (flat_places.add if accumulate else flat_places.write)(input, index, source, None)
 
 

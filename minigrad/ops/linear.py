@@ -13,6 +13,7 @@ from minigrad.ops.reduction import total
 from minigrad.ops.shape import (
     permute_dims,
     reshape,
+    seen_as,
     size_of,
     sum_to_size,
     swap_last,
@@ -200,7 +201,7 @@ def matmul(input, other):
     if len(right) == 2:  # one product of all rows is faster than one for each matrix
         if left[-1] != right[0]:
             _refuse_inner("matmul", array_of(input), array_of(other))
-        return reshape(mm_op(reshape(input, (-1, left[-1])), other), (*left[:-1], right[-1]))
+        return reshape(mm_op(seen_as(input, (-1, left[-1])), other), (*left[:-1], right[-1]))
     return _batched_op(input, other)
 
 
@@ -403,8 +404,8 @@ def bilinear(input1, input2, weight, bias=None):
             "(*, in1), (*, in2) and (out, in1, in2)"
         )
     out, in1, in2 = size
-    x1, x2 = reshape(input1, (-1, in1)), reshape(input2, (-1, in2))
-    half = reshape(mm_op(x1, reshape(permute_dims(weight, (1, 0, 2)), (in1, out * in2))), (-1, out, in2))
+    x1, x2 = seen_as(input1, (-1, in1)), seen_as(input2, (-1, in2))
+    half = reshape(mm_op(x1, seen_as(permute_dims(weight, (1, 0, 2)), (in1, out * in2))), (-1, out, in2))
     y = total(half * unsqueeze(x2, 1), 2, False)
     return reshape(y if bias is None else add(y, bias), (*left[:-1], out))
 

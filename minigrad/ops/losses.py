@@ -14,7 +14,7 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import clip, keep, log, quiet, sigmoid, sign
 from minigrad.ops.indexing import check_bounds, check_index, raw
 from minigrad.ops.neural import log_softmax
-from minigrad.ops.shape import reshape, size_of
+from minigrad.ops.shape import seen_as, size_of
 from minigrad.ops.table import S, T, row
 from minigrad.utils.callers import warn
 
@@ -35,7 +35,7 @@ def matched(name, input, target, error=RuntimeError):
         f"{name}: the target's size {its} differs from the input's {mine}; their elements are compared in order. "
         f"Give both the same size, for example with target.view_as(input)"
     )
-    return reshape(target, mine)
+    return seen_as(target, mine)
 
 
 def _together(losses, size_average, reduce):

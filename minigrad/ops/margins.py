@@ -22,7 +22,7 @@ from minigrad.ops.losses import (
 from minigrad.ops.neural import softplus
 from minigrad.ops.norms import norm
 from minigrad.ops.reduction import average, floating_only, total
-from minigrad.ops.shape import index, reshape, size_of, wrap_dim
+from minigrad.ops.shape import index, seen_as, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 
 # ---------------------------------------------------------------- distances and similarities
@@ -134,7 +134,7 @@ def _samples(name, input, dimensions=(1, 2)):
     size = size_of(input)
     if len(size) not in dimensions:
         raise RuntimeError(f"{name}: input must have size (N, C) or (C), got {size}")
-    return reshape(input, (1, size[0])) if len(size) == 1 else input
+    return seen_as(input, (1, size[0])) if len(size) == 1 else input
 
 
 @moving.at_home
@@ -185,7 +185,8 @@ def multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=Tr
     name = "multi_margin_loss"
     if p not in (1, 2):
         raise ValueError(f"{name}: p must be 1 or 2, got {p!r}")
-    where = raw(check_index(name, target, "target"))
+    target = check_index(name, target, "target")
+    where = raw(target)
     input = _samples(name, input)
     floating_only(raw(input), name)
     count, classes = size_of(input)
@@ -197,7 +198,7 @@ def multi_margin_loss(input, target, p=1, margin=1, weight=None, size_average=Tr
         raise RuntimeError(
             f"{name}: weight must have one element a class, size ({classes},), got {tuple(weight.shape)}"
         )
-    picked = elements.read(input, like(input, where.reshape(count, 1)), 1)
+    picked = elements.read(input, seen_as(target, (count, 1)), 1)
     others = np.ones_like(where, np.uint8, shape=(count, classes))
     others[np.arange(count, like=where), where] = 0
     losses = keep(clip(input - picked + margin, 0, None), like(input, others))

@@ -11,7 +11,7 @@ from minigrad._core import Operation, Tensor, Variable, array_of
 from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import cast, flat_fallback
 from minigrad.ops.indexing import check_number, raw
-from minigrad.ops.shape import place, reshape, size_of, sum_to_size
+from minigrad.ops.shape import place, reshape, seen_as, size_of, sum_to_size
 from minigrad.ops.table import ALL, S, T, row
 
 # ---------------------------------------------------------------- masks
@@ -109,7 +109,7 @@ def masked_scatter(input, mask, source):
         raise TypeError(f"masked_scatter: source must be a tensor, got {type(source).__name__}")
     mask, size = check_mask("masked_scatter", mask), size_of(input)
     if math.prod(size_of(mask)) == math.prod(size):
-        mask = reshape(mask, size)
+        mask = seen_as(mask, size)
     try:
         np.broadcast_shapes(size_of(mask), size)
     except ValueError as error:

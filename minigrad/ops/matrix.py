@@ -10,7 +10,7 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import quiet
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
 from minigrad.ops.reduction import wide_type
-from minigrad.ops.shape import broadcast_to, reshape, size_of
+from minigrad.ops.shape import broadcast_to, seen_as, size_of
 from minigrad.ops.table import ALL, S, T, row
 
 # ---------------------------------------------------------------- diagonals and triangles
@@ -194,7 +194,7 @@ def gesv(input, A):
 
     input: (n, k), or (n) for one column; A: (n, n). Only X is differentiable. Raises RuntimeError if A is singular.
     """
-    return _gesv(reshape(input, (size_of(input)[0], 1)) if len(size_of(input)) == 1 else input, A)
+    return _gesv(seen_as(input, (size_of(input)[0], 1)) if len(size_of(input)) == 1 else input, A)
 
 
 def _potrf(x, upper):

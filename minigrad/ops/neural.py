@@ -14,7 +14,7 @@ from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import BOUNDS, abs, bounds, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
 from minigrad.ops.indexing import add_at, check_bounds, check_index, raw, rows
 from minigrad.ops.reduction import along, total
-from minigrad.ops.shape import index, reshape, size_of, wrap_dim
+from minigrad.ops.shape import index, seen_as, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 
 _FUNCTIONAL = {"method": False, "exported": ("functional",)}
@@ -215,7 +215,7 @@ def prelu(input, weight):
             raise RuntimeError(
                 f"prelu: weight must have 1 element or one a channel (dimension 1 of size {size}), got {count}"
             )
-        weight = reshape(weight, (count,) + (1,) * (len(size) - 2))
+        weight = seen_as(weight, (count,) + (1,) * (len(size) - 2))
     return sloped(input, weight)
 
 
@@ -411,7 +411,7 @@ def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq
     if where.ndim == 2:
         if offsets is not None:
             raise ValueError("embedding_bag: offsets go with 1-D indices only; each row of 2-D indices is a bag")
-        starts, flat = np.arange(0, where.size, where.shape[1], like=where), reshape(indices, (where.size,))
+        starts, flat = np.arange(0, where.size, where.shape[1], like=where), seen_as(indices, (where.size,))
     elif where.ndim == 1:
         if offsets is None:
             raise ValueError("embedding_bag: 1-D indices need offsets, the start of each bag")

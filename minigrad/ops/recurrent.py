@@ -19,7 +19,7 @@ from minigrad._core import Operation, array_of, like
 from minigrad.ops import arrays, recurrent_anywhere, recurrent_layers
 from minigrad.ops.compiled import KERNELS
 from minigrad.ops.recurrent_reference import CELLS, each, lstm_cell, over_time, stacked
-from minigrad.ops.shape import _cat, index, reshape, size_of
+from minigrad.ops.shape import _cat, index, reshape, seen_as, size_of
 from minigrad.ops.table import S, T, no_oracle, row
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
@@ -77,7 +77,7 @@ def layer_reference(kind, x, hidden, w_ih, w_hh, b_ih, b_hh, batch_sizes=None, r
         return cell(x, hidden, w_ih, w_hh, b_ih, b_hh)
 
     sizes = None if batch_sizes is None else [int(b) for b in batch_sizes]
-    hidden = each(lambda h: reshape(h, size_of(h)[1:]), hidden)
+    hidden = each(lambda h: seen_as(h, size_of(h)[1:]), hidden)
     output, last = over_time(step, x, hidden, sizes, reverse)
     return output, each(lambda h: reshape(h, (1, *size_of(h))), last)
 

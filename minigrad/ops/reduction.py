@@ -16,7 +16,7 @@ from minigrad._core import Operation, Tensor, Variable, like
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.indexing import raw
-from minigrad.ops.shape import broadcast_to, index, reshape, size_of, wrap_dim
+from minigrad.ops.shape import broadcast_to, index, reshape, seen_as, size_of, wrap_dim
 from minigrad.ops.shape import cat as join
 from minigrad.ops.table import ALL, S, T, row
 from minigrad.utils.callers import warn
@@ -169,7 +169,7 @@ def _product_rule(g, x, out, dim):
     if not np.any(raw(x) == 0):
         return expand_back(g, size, dim) * expand_back(out, size, dim) / x
     if dim is None:
-        return reshape(_product_rule(g, reshape(x, (math.prod(size),)), out, 0), size)
+        return reshape(_product_rule(g, seen_as(x, (math.prod(size),)), out, 0), size)
     return expand_back(g, size, dim) * (_exclusive(x, dim) * flip(_exclusive(flip(x, dim), dim), dim))
 
 

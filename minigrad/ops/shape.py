@@ -47,7 +47,8 @@ def as_size(sizes, name):
 
 # ---------------------------------------------------------------- the same elements in another shape
 
-# Any shape, copying if it must; the form for formulas.
+# Any shape, copying if it must; the form for formulas and for results that nobody else holds. An operand, which its
+# owner may change, is `seen_as` another shape.
 reshape = Operation(
     "reshape", lambda x, size: x.reshape(size), "x", "size", derivatives={"x": lambda g, x_size: reshape(g, x_size)}
 )
@@ -81,6 +82,11 @@ def contiguous(input):
 def clone(input):
     """clone(input): a copy with memory of its own; gradients pass through."""
     return identity(input)
+
+
+def seen_as(x, size):
+    """x in any shape, as a view where its memory is in order: what saves it then notices that x was changed."""
+    return _view(x if is_contiguous(x) else clone(x), size)
 
 
 def view(input, *sizes):

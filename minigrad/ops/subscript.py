@@ -17,7 +17,7 @@ from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import cast
 from minigrad.ops.indexing import LONG, check_number, index_select, tuples
 from minigrad.ops.masking import copy, fill, masked_fill, masked_scatter, masked_select
-from minigrad.ops.shape import index, reshape, size_of
+from minigrad.ops.shape import index, seen_as, size_of
 
 
 def getitem(x, where):
@@ -74,7 +74,7 @@ def setitem(x, where, value):
             call_in_place("fill", fill, target, (value,), {})
         else:
             if array_of(value).size == 1:
-                value = reshape(value, (1,))
+                value = seen_as(value, (1,))
             call_in_place("copy", copy, target, (value,), {})
     elif len(entries) == 1 and _is_mask(entries[0]):
         mask = _mask(x, entries[0])
@@ -327,4 +327,4 @@ def _fitted(value, size):
         raise RuntimeError(
             f"x[index] = value: the index names elements of size {tuple(size)}, the value has size {got}"
         )
-    return reshape(value, tuple(size))
+    return seen_as(value, tuple(size))

@@ -11,7 +11,7 @@ from minigrad.ops.elementwise import quiet
 from minigrad.ops.indexing import raw
 from minigrad.ops.linear import mm_op, refuse_dims, transposed
 from minigrad.ops.matrix import lower, upper
-from minigrad.ops.shape import reshape, size_of
+from minigrad.ops.shape import seen_as, size_of
 from minigrad.ops.table import S, T, row
 
 
@@ -61,7 +61,7 @@ def _system(name, b, a, square=True):
             f"{name}: the right sides must have size ({size[0]}, k) or ({size[0]},) for a matrix of size {size}, got "
             f"{of_b}"
         )
-    return reshape(b, (size[0], 1)) if len(of_b) == 1 else b
+    return seen_as(b, (size[0], 1)) if len(of_b) == 1 else b
 
 
 def _refuse_singular(name, a):

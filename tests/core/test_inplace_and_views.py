@@ -80,6 +80,37 @@ def test_changed_argument_is_noticed(program, name, what, version, create_graph)
     assert w.grad is None
 
 
+F = torch.nn.functional
+
+
+@pytest.mark.parametrize(
+    ("program", "sizes", "which"),
+    [
+        (torch.matmul, [(2, 3, 4), (4, 5)], 0),
+        (torch.matmul, [(2, 3, 4), (4,)], 0),
+        (torch.matmul, [(2, 3, 4), (4,)], 1),
+        (F.bilinear, [(2, 3), (2, 4), (5, 3, 4)], 0),
+        (F.bilinear, [(2, 3), (2, 4), (5, 3, 4)], 1),
+        (F.bilinear, [(2, 3), (2, 4), (1, 3, 4)], 2),
+        (F.prelu, [(2, 3), (3,)], 1),
+        (F.multi_margin_loss, [(3, 4), "index"], 1),
+        (lambda x, index: F.multi_margin_loss(x[0], index[:1]), [(3, 4), "index"], 1),
+        (torch.Tensor.__mul__, [(2, 2), (4,)], 0),
+        (torch.Tensor.__mul__, [(2, 2), (4,)], 1),
+        (lambda x, y: F.mse_loss(x, y.detach()), [(2, 2), (4,)], 1),
+        (lambda x, mask: x.masked_scatter(mask, x * 2), [(3, 1), "mask"], 1),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*element")
+def test_changed_operand_is_noticed_by_what_saved_another_shape_of_it(program, sizes, which, rng):
+    others = {"index": torch.LongTensor([1, 2, 3]), "mask": torch.ByteTensor([1, 0, 1])}
+    operands = [Variable(others[s].clone()) if s in others else leaf(rng.normal(size=s)) * 1 for s in sizes]
+    out = program(*operands)
+    operands[which].add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace"):
+        out.backward(torch.from_numpy(np.ones(out.size())))
+
+
 def test_changed_result_is_noticed():
     x = leaf([1, 2])
     out = x.tanh()
