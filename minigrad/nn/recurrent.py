@@ -15,7 +15,7 @@ from minigrad.nn.parameter import empty
 from minigrad.nn.utils.rnn import PackedSequence
 from minigrad.ops.recurrent import CELLS, GATES, join_states, recurrent, recurrent_step, split_state, zero_state
 from minigrad.ops.recurrent_reference import each, over_time, stacked
-from minigrad.ops.shape import reshape, seen_as, size_of, transpose
+from minigrad.ops.shape import clone, reshape, seen_as, size_of, transpose
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase", "RNNFromCell"]
 
@@ -326,7 +326,8 @@ class RNNFromCell(_Layers):
         def run(x, hidden):
             hidden = each(lambda h: seen_as(h, size_of(h)[1:]), hidden)
             output, hidden = over_time(cell, x, hidden, batch_sizes, reverse)
-            return output, each(lambda h: reshape(h, (1, *size_of(h))), hidden)
+            # Copied, because the cell may have saved its last state, and whoever gets the final one may change it.
+            return output, each(lambda h: reshape(clone(h), (1, *size_of(h))), hidden)
 
         return run
 

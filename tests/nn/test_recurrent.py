@@ -535,6 +535,22 @@ def test_known_cell_as_a_layer_is_the_known_layer(kind, bidirectional, rng):
     assert next(own.named_parameters())[0] == "cell_l0.weight_ih"
 
 
+@pytest.mark.parametrize("cell", [RNNCell, GRUCell, LSTMCell])
+def test_final_state_of_own_cells_can_be_changed(cell, rng):
+    """It shares no memory with what the graph keeps."""
+    module = stirred(RNNFromCell(cell, 2, 3).double(), rng)
+    x = leaf(rng.uniform(-1, 1, (4, 2, 2)))
+
+    def gradients(change):
+        output, hidden = module(x)
+        if change:
+            (hidden[0] if isinstance(hidden, tuple) else hidden).zero_()
+        return [array_of(g) for g in grad(output.sum(), [x, *module.parameters()])]
+
+    for wanted, found in zip(gradients(False), gradients(True)):
+        assert np.array_equal(wanted, found)
+
+
 def test_own_cell_trains(rng):
     """All parameters of all cells get gradients, and a step along them lowers the loss."""
     module = RNNFromCell(Leaky, 2, 3, 2).double()
