@@ -17,7 +17,7 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.operands import dtype_of
 from minigrad.ops.shape import index as basic_index
-from minigrad.ops.shape import seen_as, size_of, sum_to_size, wrap_dim
+from minigrad.ops.shape import seen_as, size_of, sum_to_size, whole, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
 
 LONG = np.dtype(np.int64)
@@ -434,6 +434,7 @@ def unfold(input, dim, size, step):
     """
     full = size_of(input)
     dim = wrap_dim(dim, len(full), "unfold: dim")
+    size, step = whole(size, "unfold: size"), whole(step, "unfold: step")
     if not 1 <= size <= full[dim]:
         raise RuntimeError(f"unfold: size must be from 1 to {full[dim]}, the size of dimension {dim}, got {size}")
     if step < 1:
@@ -445,6 +446,8 @@ row(
     "unfold", unfold, [S(T(7), 0, 3, 2), S(T(3, 5), -1, 2, 1), S(T(5, 2), 0, 2, 3), S(T(2, 3, 2), 1, 3, 1),
                        S(T(1), 0, 1, 1)],
     [(S(T(3), 0, 4, 1), RuntimeError, "size must be from 1 to 3"),
-     (S(T(3), 0, 2, 0), RuntimeError, "step must be positive")],
+     (S(T(3), 0, 2, 0), RuntimeError, "step must be positive"),
+     (S(T(3), 0, 2.0, 1), TypeError, "unfold: size must be an int, got float"),
+     (S(T(3), 0, 2, None), TypeError, "unfold: step must be an int, got NoneType")],
     types=ALL, exported=(),
 )  # fmt: skip

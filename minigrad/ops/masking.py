@@ -111,11 +111,11 @@ def masked_scatter(input, mask, source):
     if math.prod(size_of(mask)) == math.prod(size):
         mask = seen_as(mask, size)
     try:
-        np.broadcast_shapes(size_of(mask), size)
-    except ValueError as error:
-        raise RuntimeError(
-            f"masked_scatter: a mask of size {size_of(mask)} does not broadcast to input's size {size}"
-        ) from error
+        fits = np.broadcast_shapes(size_of(mask), size) == size
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RuntimeError(f"masked_scatter: a mask of size {size_of(mask)} does not broadcast to input's size {size}")
     return _masked_scatter(input, mask, source)
 
 
@@ -141,7 +141,9 @@ row(
     "masked_scatter", masked_scatter,
     [S(T(3, 4), _MASK, T(5)), S(T(3, 4), _MASK_ROW, T(3, 3)), S(T(1), T(1, values=[1], dtype="uint8"), T(1))],
     [(S(T(3, 4), _MASK, T(4)), RuntimeError, "source has 4 elements, but the mask picks 5"),
-     (S(T(3, 5), _MASK_ROW, T(9)), RuntimeError, "does not broadcast")], types=ALL, exported=(), in_place=True,
+     (S(T(3, 5), _MASK_ROW, T(9)), RuntimeError, "does not broadcast"),
+     (S(T(4), _MASK, T(9)), RuntimeError, "does not broadcast to input's size (4,)")],
+    types=ALL, exported=(), in_place=True,
     oracle=lambda torch, x, mask, source: torch.masked_scatter(x, mask.bool(), source),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, maximum, minimum
 from minigrad.ops.indexing import elements
 from minigrad.ops.reduction import APART, BOOL_DIM, NO_SUCH_DIM, along, size_after
-from minigrad.ops.shape import broadcast_to, reshape, size_of, wrap_dim
+from minigrad.ops.shape import broadcast_to, reshape, size_of, whole, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
 
 # ---------------------------------------------------------------- full extremes
@@ -158,12 +158,10 @@ def mode(input, dim=-1, keepdim=False):
 
 
 def _checked_k(name, input, k, dim):
-    count = size_of(input)[dim]
-    if isinstance(k, bool) or not hasattr(k, "__index__"):
-        raise TypeError(f"{name}: k must be an int, got {type(k).__name__}")
+    count, k = size_of(input)[dim], whole(k, f"{name}: k")
     if not 1 <= k <= count:
         raise RuntimeError(f"{name}: k must be from 1 to {count}, the size of dimension {dim}, got {k}")
-    return int(k)
+    return k
 
 
 def kthvalue(input, k, dim=-1, keepdim=False):

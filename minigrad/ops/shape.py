@@ -23,11 +23,16 @@ def size_of(x):
         refuse(x)
 
 
+def whole(value, name):
+    """The argument called `name` as an int."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an int, got {type(value).__name__}")
+    return operator.index(value)
+
+
 def wrap_dim(dim, ndim, name="dim", extra=0):
     """A dimension counted from the front; negative ones count from the end. `extra`: room for new dimensions."""
-    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
-        raise TypeError(f"{name} must be an int, got {type(dim).__name__}")
-    dim, limit = operator.index(dim), ndim + extra
+    dim, limit = whole(dim, name), ndim + extra
     if not -limit <= dim < limit:
         raise RuntimeError(f"{name} must be from {-limit} to {limit - 1} for {ndim} dimensions, got {dim}")
     return dim % limit
@@ -302,13 +307,14 @@ def _placed(x, where, size):
 def select(input, dim, index):
     """select(input, dim, index): the view input[:, ..., index] without dimension dim; a Number of a 1-D Tensor."""
     dim = wrap_dim(dim, len(size_of(input)), "select: dim")
-    return input[(slice(None),) * dim + (index,)]
+    return input[(slice(None),) * dim + (whole(index, "select: index"),)]
 
 
 def narrow(input, dimension, start, length):
     """narrow(input, dimension, start, length): the view of elements start to start + length - 1 along dimension."""
     size = size_of(input)
     dim = wrap_dim(dimension, len(size), "narrow: dimension")
+    start, length = whole(start, "narrow: start"), whole(length, "narrow: length")
     if length < 1 or start < 0 or start + length > size[dim]:
         raise RuntimeError(
             f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least "
@@ -317,10 +323,16 @@ def narrow(input, dimension, start, length):
     return index(input, (slice(None),) * dim + (slice(start, start + length),))
 
 
-row("select", select, [S(T(3, 4), 0, 1), S(T(3, 4), 1, -1), S(T(2, 3, 4), -2, 0)], types=ALL, exported=())
+row(
+    "select", select, [S(T(3, 4), 0, 1), S(T(3, 4), 1, -1), S(T(2, 3, 4), -2, 0)],
+    [(S(T(3, 4), 0, None), TypeError, "select: index must be an int, got NoneType"),
+     (S(T(3, 4), 0, 1.0), TypeError, "select: index must be an int, got float")], types=ALL, exported=(),
+)  # fmt: skip
 row(
     "narrow", narrow, [S(T(3, 4), 1, 1, 2), S(T(3), 0, 0, 3), S(T(3, 4), -1, 3, 1)],
-    [(S(T(3, 4), 1, 3, 2), RuntimeError, "leave dimension 1 of size 4")], types=ALL, exported=(),
+    [(S(T(3, 4), 1, 3, 2), RuntimeError, "leave dimension 1 of size 4"),
+     (S(T(3, 4), 1, 1.0, 2), TypeError, "narrow: start must be an int, got float"),
+     (S(T(3, 4), 1, 1, None), TypeError, "narrow: length must be an int, got NoneType")], types=ALL, exported=(),
 )  # fmt: skip
 
 
