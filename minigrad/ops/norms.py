@@ -11,6 +11,7 @@ from minigrad.ops.indexing import raw
 from minigrad.ops.reduction import (
     APART,
     FRACTIONS,
+    NUMBER_AS_KEEPDIM,
     expand_back,
     floating_only,
     nonzero_or_one,
@@ -18,7 +19,7 @@ from minigrad.ops.reduction import (
     whole,
     widened,
 )
-from minigrad.ops.shape import broadcast_to, clone, permute_dims, reshape, size_of, wrap_dim
+from minigrad.ops.shape import broadcast_to, clone, flag, permute_dims, reshape, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 
 
@@ -78,7 +79,7 @@ def norm(input, p=2, dim=None, keepdim=False):
     p = _number("norm: p", p)
     if dim is None:
         return whole(p_norm, input, None, False, p)
-    return p_norm(input, wrap_dim(dim, len(size_of(input)), "norm: dim"), keepdim, p)
+    return p_norm(input, wrap_dim(dim, len(size_of(input)), "norm: dim"), flag(keepdim, "norm: keepdim"), p)
 
 
 def dist(input, other, p=2):
@@ -94,8 +95,9 @@ row(
      S(APART, -1, 0), S(APART, 0, 1), S(APART, math.inf), S(APART, math.inf, 1), S(APART, -math.inf, 0, True),
      S(T(4), 2, 0),
      S(T(1, distinct=True)), S(T(2, 2, values=[[0, 0], [3, 4]], fixed=True), 2, 0)],
-    [(S(T(3, 4), 2, 2), RuntimeError, "dim must be"), (S(T(3), "2"), TypeError, "p must be a number, got str"),
-     FRACTIONS], choices={"p": (0, 0.5, 1, 1.5, 2, 3, math.inf, -math.inf, -2)},
+    [(S(T(3, 4), 2, 2), RuntimeError, "dim must be"), NUMBER_AS_KEEPDIM,
+     (S(T(3), "2"), TypeError, "p must be a number, got str"), FRACTIONS],
+    choices={"p": (0, 0.5, 1, 1.5, 2, 3, math.inf, -math.inf, -2)},
     differs=_WIDE_POWERS,
 )  # fmt: skip
 row(

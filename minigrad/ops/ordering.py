@@ -10,8 +10,8 @@ from minigrad._core import Operation, Tensor, Variable
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, maximum, minimum
 from minigrad.ops.indexing import elements
-from minigrad.ops.reduction import APART, BOOL_DIM, NO_SUCH_DIM, along, size_after
-from minigrad.ops.shape import broadcast_to, reshape, size_of, whole, wrap_dim
+from minigrad.ops.reduction import APART, BOOL_DIM, NO_SUCH_DIM, NUMBER_AS_KEEPDIM, along, size_after
+from minigrad.ops.shape import broadcast_to, flag, reshape, size_of, whole, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
 
 # ---------------------------------------------------------------- full extremes
@@ -111,7 +111,7 @@ def _extremes(name, elementwise, whole, along, input, dim, keepdim, other):
         return elementwise(input, other)
     if dim is None:
         return whole(input)
-    return along(input, wrap_dim(dim, len(size_of(input)), f"{name}: dim"), keepdim)
+    return along(input, wrap_dim(dim, len(size_of(input)), f"{name}: dim"), flag(keepdim, f"{name}: keepdim"))
 
 
 def max(input, dim=None, keepdim=False, other=None):
@@ -138,7 +138,7 @@ def _dim_and_flag(name, input, dim, keepdim):
     """The dimension, and keepdim; a bool in the dimension's place is keepdim."""
     if isinstance(dim, bool):
         dim, keepdim = -1, dim
-    return wrap_dim(dim, len(size_of(input)), f"{name}: dim"), bool(keepdim)
+    return wrap_dim(dim, len(size_of(input)), f"{name}: dim"), flag(keepdim, f"{name}: keepdim")
 
 
 def median(input, dim=None, keepdim=False):
@@ -199,7 +199,7 @@ for _function in (max, min):
          S(APART, T(3, 4, low=-1.93, high=2.11, distinct=True)),
          S(APART, T(4, low=-1.95, high=2.11, distinct=True)),
          S(T(2, 2, distinct=True), other=T(2, 1, low=-1.93, high=2.11, distinct=True))],
-        [NO_SUCH_DIM, BOOL_DIM, _NONE, (S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"),
+        [NO_SUCH_DIM, BOOL_DIM, NUMBER_AS_KEEPDIM, _NONE, (S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast"),
          (S(T(3, 4), 1, other=T(3, 4)), TypeError, "not both")], types=ALL,
     )  # fmt: skip
 
@@ -222,7 +222,8 @@ def _torch_choice(name, numbers=0):
 
 _ANY_OF_TIES = "PyTorch does not say which of equal elements it takes"
 row(
-    "median", median, [*_PAIRED, S(APART, True), S(APART, keepdim=True)], [NO_SUCH_DIM, _NONE],
+    "median", median, [*_PAIRED, S(APART, True), S(APART, keepdim=True)],
+    [NO_SUCH_DIM, NUMBER_AS_KEEPDIM, _NONE],
     types=ALL, oracle=_torch_choice("median"),
     differs={"order of ties": _ANY_OF_TIES, "nan": "PyTorch answers nan now; the era did not say, and here nan is the "
              "largest number"},

@@ -16,7 +16,7 @@ from minigrad._core import Operation, Tensor, Variable, like
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.indexing import raw
-from minigrad.ops.shape import broadcast_to, index, reshape, seen_as, size_of, wrap_dim
+from minigrad.ops.shape import broadcast_to, flag, index, reshape, seen_as, size_of, wrap_dim
 from minigrad.ops.shape import cat as join
 from minigrad.ops.table import ALL, S, T, row
 from minigrad.utils.callers import warn
@@ -84,7 +84,9 @@ def _number(x, operation, parameters):
 def _reduced(operation, input, dim, *parameters):
     if dim is None:
         return whole(operation, input, None, *parameters)
-    return operation(input, wrap_dim(dim, len(size_of(input)), f"{operation.name}: dim"), *parameters)
+    *parameters, keepdim = parameters
+    dim = wrap_dim(dim, len(size_of(input)), f"{operation.name}: dim")
+    return operation(input, dim, *parameters, flag(keepdim, f"{operation.name}: keepdim"))
 
 
 nonzero_or_one = Operation(  # a divisor that is never 0
@@ -193,7 +195,7 @@ product = Operation("prod", _accumulate("prod", np.prod), "x", "dim keepdim", de
 
 def prod(input, dim=None, keepdim=False):
     """prod(input), prod(input, dim, keepdim=False): product of all elements, or along dim; integers give integers."""
-    return _reduced(product, input, dim, bool(keepdim))
+    return _reduced(product, input, dim, False if keepdim is None else keepdim)
 
 
 _WHOLE_AND_ALONG = [
@@ -202,23 +204,24 @@ _WHOLE_AND_ALONG = [
 ]  # fmt: skip
 NO_SUCH_DIM = (S(T(3, 4), 2), RuntimeError, "dim must be from -2 to 1 for 2 dimensions, got 2")
 BOOL_DIM = (S(T(3, 4), True), TypeError, "dim must be an int, got bool")
+NUMBER_AS_KEEPDIM = (S(T(3, 4), dim=0, keepdim=1), TypeError, "keepdim must be True or False, got 1 (int)")
 APART = T(3, 4, distinct=True)
 FRACTIONS = (S(T(3, dtype="int64")), TypeError, "floating types only")
 row(
     "sum",
     sum,
     _WHOLE_AND_ALONG,
-    [NO_SUCH_DIM, BOOL_DIM],
+    [NO_SUCH_DIM, BOOL_DIM, NUMBER_AS_KEEPDIM],
     types=ALL,
 )
-row("mean", mean, _WHOLE_AND_ALONG, [NO_SUCH_DIM, FRACTIONS])
+row("mean", mean, _WHOLE_AND_ALONG, [NO_SUCH_DIM, NUMBER_AS_KEEPDIM, FRACTIONS])
 row(
     "prod", prod,
     [S(T(3, 4, low=-1.9, high=1.9)), S(T(3, 4, low=-1.9, high=1.9), 0), S(T(2, 3, 4, low=-1.9, high=1.9), -2, True),
      S(T(4), 0),
      S(T(1)), S(T(2, 3, values=[[1.5, 0, 2], [3, 1.25, 0.5]])), S(T(2, 3, values=[[1.5, 0, 0], [3, 0, 0.5]]), 1),
      S(T(2, 3, values=[[1.5, 0, 2], [3, 4, 0.5]]), 0), S(T(3, values=[0, 0, 2]))],
-    [NO_SUCH_DIM], types=ALL,
+    [NO_SUCH_DIM, NUMBER_AS_KEEPDIM], types=ALL,
 )  # fmt: skip
 
 
@@ -284,7 +287,7 @@ for _function in (var, std):
         _function.__name__, _function,
         [S(T(3, 4)), S(T(3, 4), False), S(T(3, 4), unbiased=False), S(T(3, 4), 0), S(T(2, 3, 4), -2, False),
          S(T(3, 4), 1, True, True),
-         S(T(4), 0)], [NO_SUCH_DIM, FRACTIONS],
+         S(T(4), 0)], [NO_SUCH_DIM, NUMBER_AS_KEEPDIM, FRACTIONS],
         differs={"one element": "its unbiased variance is nan, and so is the derivative; PyTorch's is 0 now"},
     )  # fmt: skip
 

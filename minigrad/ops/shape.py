@@ -38,6 +38,16 @@ def wrap_dim(dim, ndim, name="dim", extra=0):
     return dim % limit
 
 
+def flag(value, name):
+    """keepdim as a bool. A number is refused, as in the era: x.sum(0, 1) means two dimensions, and would reduce one."""
+    if value is True or value is False:
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    hint = "; one call reduces one dimension, call it again for another" if hasattr(value, "__index__") else ""
+    raise TypeError(f"{name} must be True or False, got {value!r} ({type(value).__name__}){hint}")
+
+
 def as_size(sizes, name):
     """The sizes of a call `f(2, 3)` or `f((2, 3))` as a tuple of ints."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
