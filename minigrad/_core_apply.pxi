@@ -151,27 +151,9 @@ cdef bint look_closer(other, str reflected) except -1:
             and not isinstance(other, (int, float, np.ndarray, np.generic, list, tuple, str)))
 
 
-cdef object refuse_mixture(Operation operation, tuple args, Py_ssize_t count):
-    kinds = []
-    for a in args[:count]:
-        kinds.append("Variable" if isinstance(a, Variable) else "Tensor" if isinstance(a, Tensor) else type(a).__name__)
-    name = operations["called"](operation.name)
-    if "Variable" in kinds and "Tensor" in kinds:
-        raise TypeError(f"{name}: a Tensor and a Variable do not mix in one operation (got {', '.join(kinds)}); wrap "
-                        "the Tensor, Variable(tensor), or take the Variable's tensor, variable.data")
-    for kind, a in zip(kinds, args):
-        other = kinds[0] if kinds[0] != kind else kinds[1]
-        if isinstance(a, np.ndarray):
-            raise TypeError(f"{name}: a NumPy array does not mix with a {other}; convert it first: "
-                            f"{package}.from_numpy(array)")
-        if not isinstance(a, Value) and hasattr(a, "__cuda_array_interface__"):
-            raise TypeError(f"{name}: a GPU's array does not mix with a {other}; convert it first: "
-                            f"{package}.from_dlpack(array)")
-    raise TypeError(f"{name}: cannot take ({', '.join(kinds)})")
-
-
 cdef object refuse_types(Operation operation, Py_ssize_t position, object first, object other, bint variables):
-    argument = operation.arguments[position] if not operation.variadic else f"number {position}"
+    place = (f"for argument #{position} '{operation.arguments[position]}'" if not operation.variadic
+             else f"at position {position} of the sequence")
     if not together(first, other):
         places = [f"a {type_name(a)} on {'the CPU' if cnp.PyArray_Check(a) else f'GPU {a.device.id}'}"
                   for a in (first, other)]
@@ -180,7 +162,7 @@ cdef object refuse_types(Operation operation, Py_ssize_t position, object first,
     else:
         wanted, got = type_name(first), type_name(other)
         error = RuntimeError if variables else TypeError
-        text = (f"Expected object of type {wanted} but found type {got} for argument #{position} '{argument}'; "
+        text = (f"Expected object of type {wanted} but found type {got} {place}; "
                 "convert one of them, for example with .type_as() or "
                 f".{class_of(first).__name__.removesuffix('Tensor').lower()}()")
     raise error(f"{operations['called'](operation.name) if operation.variadic else operation.name}: {text}")
@@ -243,7 +225,7 @@ cdef object apply(Operation operation, tuple args):
         result = operation.forward(*args)
         return result[0] if operation.outputs == 1 and type(result) is tuple else result
     if level != 4 and level != 2:
-        refuse_mixture(operation, args, count)
+        operations["refuse_mixture"](operation, args[:count])
 
     arrays = PyTuple_New(n)
     for i in range(n):

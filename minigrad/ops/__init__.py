@@ -38,7 +38,7 @@ def connect():
         geometry=strided.geometry, accumulate_arrays=kernels.accumulate, copy_array=arrays.copy,
         is_writable=arrays.is_writable, refuse_write=arrays.refuse_write,
         fit_target=elementwise.fit_target, refuse=operands.refuse, refuse_operand=operands.refuse_operand,
-        called=operands.called,
+        refuse_mixture=operands.refuse_mixture, called=operands.called,
     )  # fmt: skip
 
 

@@ -7,6 +7,8 @@ The argument to name is the one that holds this very value, and so no function o
 
 import sys
 
+import numpy as np
+
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of
 from minigrad.ops.table import table
@@ -82,6 +84,28 @@ def refuse_operand(operation, args, position):
     if name == operation.name and operation.arguments == ("a", "b") and operation.rescue is not None:
         raise TypeError(message(name, argument, value, _OPERAND))
     raise TypeError(message(name, argument, value))
+
+
+def refuse_mixture(operation, operands):
+    """Refuse a Tensor among Variables, and an array among either."""
+    name, kinds = called(operation.name), [_kind(a) for a in operands]
+    if "Variable" in kinds and "Tensor" in kinds:
+        found = blamed(operands[kinds.index("Tensor")])
+        text = "a Tensor and a Variable do not mix in one operation"
+        if found:
+            name, argument = found
+            raise TypeError(f"{name}: {text}: {argument} is a Tensor; wrap it: Variable({argument})")
+        raise TypeError(f"{name}: {text} (got {', '.join(kinds)}); wrap the Tensor, Variable(tensor), or take the "
+                        "Variable's tensor, variable.data")  # fmt: skip
+    for kind, a in zip(kinds, operands):
+        other = kinds[0] if kinds[0] != kind else kinds[1]
+        if isinstance(a, np.ndarray):
+            raise TypeError(f"{name}: a NumPy array does not mix with a {other}; convert it first: "
+                            f"{_core.package}.from_numpy(array)")  # fmt: skip
+        if not isinstance(a, (Tensor, Variable)) and hasattr(a, "__cuda_array_interface__"):
+            raise TypeError(f"{name}: a GPU's array does not mix with a {other}; convert it first: "
+                            f"{_core.package}.from_dlpack(array)")  # fmt: skip
+    raise TypeError(f"{name}: cannot take ({', '.join(kinds)})")
 
 
 def _kind(value):

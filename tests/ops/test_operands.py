@@ -223,8 +223,26 @@ def test_mixtures_name_what_was_called(name, call):
     assert refused(call, t, Variable(t)).startswith(f"{name}: a Tensor and a Variable do not mix in one operation")
 
 
+@pytest.mark.parametrize(
+    ("name", "argument", "call"),
+    [
+        ("Linear", "input", lambda t, v: nn.Linear(2, 2)(t)),
+        ("Embedding", "input", lambda t, v: nn.Embedding(2, 2)(t.long())),
+        ("CrossEntropyLoss", "target", lambda t, v: nn.CrossEntropyLoss()(v.view(2, 1), t.long() - 1)),
+        ("MSELoss", "input", lambda t, v: nn.MSELoss()(t, v)),
+        ("mse_loss", "target", lambda t, v: F.mse_loss(v, t)),
+        ("mm", "mat2", lambda t, v: torch.mm(v.view(1, 2), t.view(2, 1))),
+    ],
+)
+def test_a_tensor_among_variables_is_named(name, argument, call):
+    text = refused(call, torch.ones(2), Variable(torch.ones(2)))
+    assert text.startswith(f"{name}: a Tensor and a Variable do not mix in one operation: {argument} is a Tensor")
+    assert text.endswith(f"wrap it: Variable({argument})")
+
+
 def test_types_in_a_stack_and_numbers_in_a_loss():
-    with pytest.raises(RuntimeError, match=r"^stack: Expected object of type minigrad\.FloatTensor but"):
+    wanted = r"^stack: Expected object of type minigrad\.FloatTensor but found .*DoubleTensor at position 1 of the sequ"
+    with pytest.raises(RuntimeError, match=wanted):
         torch.stack([Variable(torch.ones(2)), Variable(torch.ones(2).double())])
     x = Variable(torch.LongTensor([[1, 2]]))
     assert refused(F.pairwise_distance, x, x).startswith("pairwise_distance: a minigrad.LongTensor takes whole numbers")
