@@ -3,6 +3,7 @@
 from minigrad._core import array_of, like, tensor_from_array
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import empty
+from minigrad.nn.recurrent_checks import other_type
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.shape import size_of
@@ -101,6 +102,8 @@ class BatchNorm1d(Module):
             raise ValueError(
                 f"BatchNorm1d: input must be (N, num_features={n}) or (N, num_features={n}, L), got {size}"
             )
+        if array_of(input).dtype != self.running_mean.array.dtype:
+            raise RuntimeError(other_type("BatchNorm1d", "input", array_of(input), self.running_mean.array))
         return batch_norm(
             input, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
         )

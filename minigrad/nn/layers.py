@@ -5,9 +5,11 @@ The initial numbers are drawn in the order and by the recipe of PyTorch, so that
 
 import math
 
+from minigrad._core import array_of
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import empty
+from minigrad.nn.recurrent_checks import other_type
 from minigrad.ops.linear import linear
 
 __all__ = [
@@ -42,6 +44,12 @@ class _Affine(Module):
             self.register_parameter("bias", None)
         self.reset_parameters()
 
+    def _check_type(self, argument, value):
+        """Refuse an argument whose type is the reason why the computation has failed."""
+        array, weight = array_of(value), array_of(self.weight)
+        if array.dtype != weight.dtype:
+            raise RuntimeError(other_type(type(self).__name__, argument, array, weight)) from None
+
     def reset_parameters(self):
         """Draw weight, then bias, anew."""
         bound = 1.0 / math.sqrt(self.weight.size(1))
@@ -73,12 +81,13 @@ class Linear(_Affine):
     def forward(self, input):
         try:
             return linear(input, self.weight, self.bias)
-        except RuntimeError as error:
-            size = tuple(input.size())
+        except RuntimeError:
+            size = tuple(array_of(input).shape)
             if size[-1:] != (self.in_features,):
                 raise RuntimeError(
                     f"Linear: input must have in_features={self.in_features} as its last size, got {size}"
-                ) from error
+                ) from None
+            self._check_type("input", input)
             raise
 
     def __repr__(self):
@@ -100,7 +109,12 @@ class Bilinear(_Affine):
         self._add_bias(bias)
 
     def forward(self, input1, input2):
-        return F.bilinear(input1, input2, self.weight, self.bias)
+        try:
+            return F.bilinear(input1, input2, self.weight, self.bias)
+        except RuntimeError:
+            self._check_type("input1", input1)
+            self._check_type("input2", input2)
+            raise
 
     def __repr__(self):
         return (

@@ -88,10 +88,15 @@ def check_type(name, argument, value, weight):
         if array.dtype.char in "fd":
             return
         raise RuntimeError(f"{name}: only Float and Double tensors can be computed with here, got {type_name(array)}")
+    raise RuntimeError(other_type(name, argument, array, wanted))
+
+
+def other_type(name, argument, array, wanted):
+    """What to say of an argument whose type is not that of the weights."""
     methods = {"f": ".float()", "d": ".double()"}
     method = methods.get(wanted.dtype.char, f".type('{type_name(wanted)}')")
     other = methods.get(array.dtype.char)
-    raise RuntimeError(
+    return (
         f"{name}: {argument} must have the type of the weights, {type_name(wanted)}, got {type_name(array)}; "
         f"convert it with {method}" + (f", or the module with {other}" if other else "")
     )

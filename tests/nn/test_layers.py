@@ -56,6 +56,28 @@ def test_linear_names_what_it_wants():
 
 
 @pytest.mark.parametrize(
+    ("layer", "sizes"),
+    [(nn.Linear(3, 2), [(4, 3)]), (nn.Bilinear(3, 2, 5), [(4, 3), (4, 2)]), (nn.BatchNorm1d(3), [(4, 3)])],
+)
+def test_layers_say_how_to_convert_their_input_and_not_their_weights(layer, sizes):
+    name = type(layer).__name__
+    for k, size in enumerate(sizes):
+        argument = f"input{k + 1}" if len(sizes) > 1 else "input"
+        start = f"^{name}: {argument} must have the type of the weights, minigrad.FloatTensor, got minigrad"
+        inputs = [V(*other) for other in sizes]
+        for mode in (layer.train, layer.eval):
+            mode()
+            inputs[k] = Variable(torch.zeros(*size).long())
+            with pytest.raises(RuntimeError, match=rf"{start}.LongTensor; convert it with \.float\(\)$") as caught:
+                layer(*inputs)
+            assert caught.value.__cause__ is None
+            assert caught.value.__context__ is None or caught.value.__suppress_context__
+            inputs[k] = Variable(torch.zeros(*size).double())
+            with pytest.raises(RuntimeError, match=rf"{start}.DoubleTensor; .*\.float\(\), or the module with"):
+                layer(*inputs)
+
+
+@pytest.mark.parametrize(
     ("make", "error", "words"),
     [
         (lambda: nn.Linear(0, 5), ValueError, "in_features must be at least 1, got 0"),
