@@ -140,6 +140,7 @@ CALLS = {
     "minigrad.optim.lr_scheduler": """
         LambdaLR(optimizer, lr_lambda, last_epoch=-1) StepLR(optimizer, step_size, gamma=0.1, last_epoch=-1)
         MultiStepLR(optimizer, milestones, gamma=0.1, last_epoch=-1) ExponentialLR(optimizer, gamma, last_epoch=-1)
+        CosineAnnealingLR(optimizer, T_max, eta_min=0, last_epoch=-1)
         ReduceLROnPlateau(optimizer, mode='min', factor=0.1, patience=10, verbose=False, threshold=1e-4,
             threshold_mode='rel', cooldown=0, min_lr=0, eps=1e-8)
     """,

@@ -5,13 +5,14 @@ rates of epoch 0, and the first `step()` is epoch 0 again. Rates are closed form
 groups started with, so that `step(epoch)` may go anywhere.
 """
 
+import math
 from bisect import bisect_right
 
 from minigrad._core import Tensor, Variable
 from minigrad.optim.optimizer import Optimizer
 from minigrad.utils import missing
 
-__all__ = ["ExponentialLR", "LambdaLR", "MultiStepLR", "ReduceLROnPlateau", "StepLR"]
+__all__ = ["CosineAnnealingLR", "ExponentialLR", "LambdaLR", "MultiStepLR", "ReduceLROnPlateau", "StepLR"]
 
 
 def _check_optimizer(scheduler, optimizer):
@@ -107,6 +108,25 @@ class ExponentialLR(_LRScheduler):
 
     def get_lr(self):
         return [base * self.gamma**self.last_epoch for base in self.base_lrs]
+
+
+class CosineAnnealingLR(_LRScheduler):
+    """CosineAnnealingLR(optimizer, T_max, eta_min=0, last_epoch=-1): half a cosine from base_lr down to eta_min.
+
+    lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2; after T_max epochs it rises again.
+
+    Raises ValueError unless T_max is positive.
+    """
+
+    def __init__(self, optimizer, T_max, eta_min=0, last_epoch=-1):
+        if not T_max > 0:
+            raise ValueError(f"CosineAnnealingLR: T_max must be a positive number of epochs, got {T_max}")
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        share = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
 
 
 class ReduceLROnPlateau:

@@ -1,5 +1,7 @@
 """Learning rate schedules: rates as closed formulas, called at the start of an epoch."""
 
+import math
+
 import pytest
 
 import minigrad as torch
@@ -25,6 +27,7 @@ SCHEDULES = {
     ),
     "exponential": (lambda o, **k: lr_scheduler.ExponentialLR(o, 0.9, **k), lambda e: 0.9**e),
     "lambda": (lambda o, **k: lr_scheduler.LambdaLR(o, lambda e: 1 / (1 + e), **k), lambda e: 1 / (1 + e)),
+    "cosine": (lambda o, **k: lr_scheduler.CosineAnnealingLR(o, 8, **k), lambda e: math.cos(math.pi * e / 16) ** 2),
 }
 
 
@@ -54,6 +57,16 @@ def test_resuming(name):
     assert again.last_epoch == 7
     with pytest.raises(KeyError, match="initial_lr"):
         make(optimizer(), last_epoch=6)
+
+
+def test_the_cosine_ends_at_eta_min():
+    opt = optimizer()
+    scheduler = lr_scheduler.CosineAnnealingLR(opt, T_max=4, eta_min=0.02)
+    for epoch, wanted in [(0, [0.1, 1.0]), (2, [0.06, 0.51]), (4, [0.02, 0.02]), (6, [0.06, 0.51])]:
+        scheduler.step(epoch)
+        assert rates(opt) == pytest.approx(wanted)
+    with pytest.raises(ValueError, match="CosineAnnealingLR: T_max must be a positive number of epochs, got 0"):
+        lr_scheduler.CosineAnnealingLR(opt, 0)
 
 
 def test_one_lambda_a_group():
