@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigrad._core import array_of, tensor_from_array
+from minigrad._core import Tensor, Variable, array_of, tensor_from_array
 from minigrad.ops import arrays, update
 from minigrad.optim.optimizer import Optimizer, check_number
 
@@ -170,4 +170,8 @@ def _two_loops(state, gradient):
 
 
 def _number(loss):
-    return loss if isinstance(loss, (int, float)) else float(loss)
+    if isinstance(loss, (Variable, Tensor)):
+        return float(loss)
+    if not isinstance(loss, (int, float, np.number)):
+        raise TypeError(f"LBFGS: the closure must return the loss, got {type(loss).__name__}")
+    return float(loss)

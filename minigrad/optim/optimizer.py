@@ -2,6 +2,7 @@
 
 import inspect
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 
 import numpy as np
@@ -54,6 +55,15 @@ def check_number(optimizer, name, value, low=0.0, high=None):
         raise ValueError(f"{optimizer}: {name} must be {wanted}, got {value}")
 
 
+def _listed(optimizer, params):
+    if not isinstance(params, Iterable):
+        hint = "; give model.parameters()" if callable(params) else ""
+        raise TypeError(
+            f"{optimizer}: params must be an iterable of Variables or of dicts, got {type(params).__name__}{hint}"
+        )
+    return list(params)
+
+
 class Optimizer:
     """Optimizer(params, defaults): base of all optimisers.
 
@@ -76,7 +86,7 @@ class Optimizer:
         self.defaults = defaults
         self.state = defaultdict(dict)
         self.param_groups = []
-        groups = list(params)
+        groups = _listed(type(self).__name__, params)
         if not groups:
             raise ValueError(
                 f"{type(self).__name__}: params is empty. If it is model.parameters(): a generator is used up by its "
@@ -97,10 +107,15 @@ class Optimizer:
             params = [params]
         elif isinstance(params, (set, frozenset)):
             raise TypeError(f"{name}: params must have an order, got a set; a list has one")
-        params = list(params)
+        params = _listed(name, params)
         for k, p in enumerate(params):
             if not isinstance(p, Variable):
-                raise TypeError(f"{name}: params must be Variables, got {type(p).__name__} at position {k}")
+                hint = ""
+                if isinstance(p, Iterator):
+                    hint = "; add lists of them up: list(a.parameters()) + list(b.parameters())"
+                elif hasattr(p, "parameters"):
+                    hint = "; give its .parameters()"
+                raise TypeError(f"{name}: params must be Variables, got {type(p).__name__} at position {k}{hint}")
             if not p.is_leaf:
                 raise ValueError(
                     f"{name}: params must be leaf Variables; the one at position {k} is the result of "
