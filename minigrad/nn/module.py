@@ -273,11 +273,22 @@ class Module:
         """
         own = self.state_dict()
         name = _kind(self)
+        if not hasattr(state_dict, "items"):
+            hint = "; read the file first, with load(path)" if isinstance(state_dict, str) else ""
+            if isinstance(state_dict, Module):
+                hint = "; give its .state_dict()"
+            raise TypeError(f"{name}: state_dict must be a dict of Tensors by name, got {_kind(state_dict)}{hint}")
         if strict:
             unexpected = [key for key in state_dict if key not in own]
             if unexpected:
+                hint = ""
+                if any(key == f"module.{mine}" for key in unexpected for mine in own):
+                    hint = "; 'module.' begins the names of a model that was saved inside of DataParallel"
+                elif any(f"module.{key}" in own for key in unexpected):
+                    hint = "; load them into the model inside of this one, its .module"
                 raise KeyError(
-                    f"{name}: unexpected key {', '.join(map(repr, unexpected))} in state_dict, which this module lacks"
+                    f"{name}: unexpected key {', '.join(map(repr, unexpected))} in state_dict, which this module "
+                    f"lacks{hint}"
                 )
             missing = [key for key in own if key not in state_dict]
             if missing:

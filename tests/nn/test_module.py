@@ -220,6 +220,28 @@ def test_load_state_dict_errors_change_nothing():
     assert before == {k: v.tolist() for k, v in net.state_dict().items()}
 
 
+@pytest.mark.parametrize(
+    ("load", "error", "words"),
+    [
+        (lambda net: net.load_state_dict("net.pt"), TypeError, r"must be a dict .*, got str; read .*load\(path"),
+        (lambda net: net.load_state_dict(Net()), TypeError, r"must be a dict .*, got Net; give its \.state_dict\(\)"),
+        (
+            lambda net: net.load_state_dict(nn.DataParallel(Net()).state_dict()),
+            KeyError,
+            r"unexpected key 'module\..*; 'module\.' begins the names of a model that was saved inside of DataParallel",
+        ),
+        (
+            lambda net: nn.DataParallel(net).load_state_dict(Net().state_dict()),
+            KeyError,
+            r"unexpected key .*; load them into the model inside of this one, its \.module",
+        ),
+    ],
+)
+def test_load_state_dict_says_what_it_was_given(load, error, words):
+    with pytest.raises(error, match=words):
+        load(Net())
+
+
 def test_load_state_dict_not_strict():
     net = Net()
     net.load_state_dict({"scale": torch.Tensor([7]), "extra": torch.ones(1)}, strict=False)
