@@ -25,8 +25,14 @@ def message(name, argument, value, wanted=_TENSOR):
     hint = ""
     if value is None:
         hint = "; a function without a return statement gives None: look at what computed it, a forward() for example"
+    elif isinstance(value, tuple) and any(isinstance(part, (Tensor, Variable, tuple)) for part in value):
+        hint = "; a recurrent layer returns a pair: output, hidden = rnn(input)"
+    elif isinstance(value, list) and any(isinstance(part, (Tensor, Variable)) for part in value):
+        hint = f"; join its tensors with {_core.package}.stack or {_core.package}.cat"
     elif isinstance(value, (list, tuple)):
         hint = f"; make a tensor of it first, for example with {_core.package}.Tensor"
+    elif hasattr(type(value), "forward"):
+        hint = f"; a layer is made, and then called with the input: {type(value).__name__}()(input)"
     return f"{name}: {argument} must be {wanted}, got {type(value).__name__}{hint}"
 
 

@@ -138,6 +138,18 @@ def test_none_is_explained():
     assert text.startswith("ReLU: input must be")
 
 
+def test_what_a_layer_is_given_instead_of_its_input_is_explained():
+    x = Variable(torch.ones(4, 1, 2))
+    lstm, linear = nn.LSTM(2, 3), nn.Linear(3, 1)
+    start = "Linear: input must be a Tensor or a Variable, got "
+    pair = "tuple; a recurrent layer returns a pair: output, hidden = rnn(input)"
+    assert refused(linear, lstm(x)) == start + pair
+    assert refused(linear, nn.GRU(2, 3)(x)) == start + pair
+    assert refused(linear, [x, x]) == start + "list; join its tensors with minigrad.stack or minigrad.cat"
+    made = refused(linear, nn.ReLU(x))
+    assert made == start + "ReLU; a layer is made, and then called with the input: ReLU()(input)"
+
+
 @pytest.mark.parametrize("wrap", [lambda t: t, Variable])
 def test_operators_name_the_kinds(wrap):
     t = wrap(torch.ones(2))
