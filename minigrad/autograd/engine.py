@@ -24,6 +24,12 @@ def _prepare(name, variables, grad_variables, create_graph):
     else:
         grads = _as_tuple(grad_variables)
     if len(grads) != len(variables):
+        for g in grads:
+            if not (g is None or isinstance(g, (Tensor, Variable))):
+                raise TypeError(
+                    f"{name}: a gradient must be a Tensor, a Variable or None, got a {type(grad_variables).__name__} "
+                    f"of {type(g).__name__}; make a tensor of it first"
+                )
         raise RuntimeError(
             f"{name}: got {len(variables)} Variables, but {len(grads)} gradients; there must be one for each"
         )

@@ -164,6 +164,7 @@ AUTOGRAD = [
     ("leaf().sum().backward(retain_graph=True, retain_variables=True)", ValueError, "retain_variables"),
     ("leaf().sum().backward('one')", TypeError, "str"),
     ("(leaf() * 2).backward(torch.ones(3))", RuntimeError, "3"),
+    ("(leaf() * 2).backward([1.0, 2.0])", TypeError, "a gradient must be a Tensor.*got a list of float"),
     ("autograd.grad(leaf().sum(), Variable(torch.ones(2)))", RuntimeError, "does not require grad"),
     ("autograd.grad(leaf().sum(), leaf())", RuntimeError, "unreachable"),
     ("autograd.backward([leaf().sum()], [None, None])", RuntimeError, "2"),
