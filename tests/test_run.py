@@ -168,6 +168,8 @@ def test_names_that_are_not_there_show_no_frame_of_the_runner(run):
         ("import torch.nn as nn\nnn.init.xavier_uniform_", "here it is 'xavier_uniform'"),
         ("import torch\ntorch.nn.utils.clip_grad_norm_", "here it is 'clip_grad_norm'"),
         ("import torch\ntorch.optim.lr_scheduler.StepLr", "'StepLR'"),
+        ("import torch\ntorch.optim.SparseAdam", "has no 'SparseAdam': gradients are dense here"),
+        ("import torch.nn as nn\nnn.LayerNorm", "has no 'LayerNorm': it belongs to later versions .* mean and std"),
         ("from torch.utils.data.sampler import RandomSample", "'RandomSampler'"),
         ("import torchvision.transforms as T\nT.ToTensor()", "ModuleNotFoundError: torchvision.transforms.ToTensor is"),
         ("from torchtext import data\ndata.Field()", "ModuleNotFoundError: .*: torchtext is a companion of PyTorch"),

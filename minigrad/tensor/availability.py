@@ -36,9 +36,10 @@ _OUT_OF_PLACE_ON_VARIABLES_ONLY = (
 _FLOATING_DRAWS = "uniform_ normal_ exponential_ cauchy_ log_normal_ bernoulli multinomial".split()
 _DRAWS = [*_FLOATING_DRAWS, "random_", "bernoulli_", "geometric_"]
 _TENSORS_ONLY = "numpy tolist storage set_ is_set_to new apply_ map_ map2_ share_memory_ pin_memory".split()
+_VARIABLES_ONLY = "backward grad grad_fn requires_grad volatile detach register_hook retain_grad".split()
 # Methods of later versions that find their way into programs of this era.
 _LATER = (
-    "item to argmax argmin requires_grad_ reshape flatten unbind device "
+    "item to argmax argmin argsort logsumexp requires_grad_ reshape flatten unbind device T ndim "
     "new_tensor new_empty new_zeros new_ones new_full"
 ).split()
 
@@ -50,6 +51,9 @@ class Missing:
         self.text = text
 
     def __get__(self, instance, owner):
+        raise AttributeError(self.text)
+
+    def __set__(self, instance, value):
         raise AttributeError(self.text)
 
 
@@ -236,6 +240,9 @@ def install():
             setattr(cls, f"__{name}__", _refuse_operator(name))
     for name in _TENSORS_ONLY:
         _core.install(Variable, name, Missing(f"a Variable has no '{name}'; its tensor has: variable.data.{name}"))
+    for name in _VARIABLES_ONLY:
+        text = f"a Tensor has no '{name}'; a Variable has, which records history: Variable(tensor, requires_grad=True)"
+        _core.install(Tensor, name, Missing(text))
     _core.install(Variable, "__array__", _refuse_array)
     for cls in (Tensor, Variable):
         for name in _LATER:

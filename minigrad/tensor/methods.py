@@ -172,6 +172,14 @@ def text(self):
     return f"{getattr(type(self), 'heading', 'Variable')} containing:{body}"
 
 
+def formatted(self, spec):
+    """What format() and str.format give: the text. A format of numbers is refused, a tensor is none."""
+    if not spec:
+        return str(self)
+    element = "variable.data[0]" if isinstance(self, Variable) else "tensor[0]"
+    raise TypeError(f"a {type(self).__name__} cannot be formatted by {spec!r}; its elements can, {element} for one")
+
+
 def deepcopy_variable(self, memo):
     """Leaves only: data and flags are copied, `.grad` is not."""
     if self.grad_fn is not None:
@@ -217,6 +225,7 @@ def install():
     for cls in (Tensor, Variable):
         for name, function in _SHARED.items():
             _core.install(cls, name, function)
+        _core.install(cls, "__format__", formatted)
     _core.install(Tensor, "new", new)
     on_gpu = property(lambda self: not isinstance(array_of(self), np.ndarray), doc="Whether it lives on a GPU.")
     _core.install(Variable, "is_cuda", on_gpu)

@@ -47,6 +47,13 @@ _LATER = {
     "MultiheadAttention": "write it out with bmm and softmax",
     "Transformer": "write it out with bmm and softmax",
     "Identity": "use Sequential()",
+    "T": "use x.t(), or x.transpose(dim0, dim1)",
+    "ndim": "use x.dim()",
+    "argsort": "use _, index = sort(x, dim)",
+    "logsumexp": "subtract the maximum, and use exp, sum and log",
+    "LayerNorm": "write it out with mean and std",
+    "layer_norm": "write it out with mean and std",
+    "gumbel_softmax": "write it out with softmax",
     "item": "a single number is x[0] of a tensor, x.data[0] of a Variable",
     "to": "move values with .cuda() and .cpu(), convert them with .float(), .long() and their like",
     "requires_grad_": "make a Variable of a tensor, Variable(tensor, requires_grad=True)",
@@ -66,6 +73,7 @@ for (
     _LATER[_dtype] = "types are classes, such as FloatTensor and LongTensor"
 
 _ELSEWHERE = {"hub", "compile"}
+_DENSE = {"SparseAdam"}
 _OUT_OF_SCOPE = "this part of PyTorch is out of minigrad's scope, recurrent networks"
 
 # Modules of the era that are not here. Programs import them and may never use them: the name is there, using it is not.
@@ -84,6 +92,8 @@ def reason(name, there):
         return f"it belongs to later versions of PyTorch than 0.3; {_LATER[name]}"
     if name in _ELSEWHERE:
         return _OUT_OF_SCOPE
+    if name in _DENSE:
+        return "gradients are dense here, those of nn.Embedding(sparse=True) too; use the optimiser without 'Sparse'"
     public = [n for n in there if not n.startswith("_")]
     if name.endswith("_") and name[:-1] in public:
         return f"the name with an underscore belongs to later versions; here it is '{name[:-1]}'"

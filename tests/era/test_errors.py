@@ -41,12 +41,17 @@ CONSTRUCTION = [
     ("torch.linspace(0, 1, 1)", RuntimeError, "1"),
     ("torch.logspace(0, 1, 1)", RuntimeError, "1"),
     ("torch.ones(2).data", RuntimeError, "Variable"),
+    ("torch.ones(2).backward()", AttributeError, r"a Variable has.*: Variable\(tensor, requires_grad=True\)"),
+    ("torch.ones(2).grad", AttributeError, r"Variable\(tensor, requires_grad=True\)"),
+    ("setattr(torch.ones(2), 'requires_grad', True)", AttributeError, r"Variable\(tensor, requires_grad=True\)"),
 ]
 CONVERSION = [
     ("int(torch.ones(2))", TypeError, "one element|2 elements"),
     ("float(torch.ones(2))", TypeError, "one element|2 elements"),
     ("bool(torch.ones(2))", RuntimeError, "one element|2"),
     ("float(Variable(torch.ones(2)))", TypeError, "one element|2 elements"),
+    ("'{:.3f}'.format(Variable(torch.ones(1)))", TypeError, r"a Variable .*'\.3f'.*variable\.data\[0\]"),
+    ("format(torch.ones(1), '.3f')", TypeError, r"a FloatTensor .*'\.3f'.*tensor\[0\]"),
     ("torch.ones(2).apply_(lambda x: 'a')", RuntimeError, "str|number"),
     ("torch.ones(2).map_(torch.ones(2), lambda a, b: None)", RuntimeError, "None|number"),
     ("torch.ones(2).get_device()", RuntimeError, "CPU"),

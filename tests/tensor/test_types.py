@@ -302,7 +302,7 @@ class TestWhatATypeLacks:
     def test_methods_of_later_versions_say_what_the_era_wrote(self, value):
         for name, instead in {
             "item": r"x\.data\[0\] of a Variable", "argmax": r"_, index = max\(x, dim\)", "reshape": "view",
-            "to": r"\.cuda\(\)", "new_zeros": r"x\.new\(sizes\)\.zero_",
+            "to": r"\.cuda\(\)", "new_zeros": r"x\.new\(sizes\)\.zero_", "T": r"x\.t\(\)", "ndim": r"x\.dim\(\)",
         }.items():  # fmt: skip
             assert not hasattr(value, name)
             assert name not in dir(value)
