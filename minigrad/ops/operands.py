@@ -25,6 +25,8 @@ def message(name, argument, value, wanted=_TENSOR):
     hint = ""
     if value is None:
         hint = "; a function without a return statement gives None: look at what computed it, a forward() for example"
+    elif hasattr(value, "batch_sizes"):
+        hint = "; pad_packed_sequence makes a Variable of a PackedSequence, and its .data is one"
     elif isinstance(value, tuple) and any(isinstance(part, (Tensor, Variable, tuple)) for part in value):
         hint = "; a recurrent layer returns a pair: output, hidden = rnn(input)"
     elif isinstance(value, list) and any(isinstance(part, (Tensor, Variable)) for part in value):

@@ -145,6 +145,9 @@ def test_what_a_layer_is_given_instead_of_its_input_is_explained():
     pair = "tuple; a recurrent layer returns a pair: output, hidden = rnn(input)"
     assert refused(linear, lstm(x)) == start + pair
     assert refused(linear, nn.GRU(2, 3)(x)) == start + pair
+    packed = nn.utils.rnn.pack_padded_sequence(x, [4])
+    unpacked = "PackedSequence; pad_packed_sequence makes a Variable of a PackedSequence, and its .data is one"
+    assert refused(linear, lstm(packed)[0]) == start + unpacked
     assert refused(linear, [x, x]) == start + "list; join its tensors with minigrad.stack or minigrad.cat"
     made = refused(linear, nn.ReLU(x))
     assert made == start + "ReLU; a layer is made, and then called with the input: ReLU()(input)"
