@@ -382,7 +382,8 @@ cdef class OperationNode(Node):
 
 cdef object raise_released(name):
     raise RuntimeError(f"{name}: trying to backward through the graph a second time, but the buffers have already been "
-                       "freed. Specify retain_graph=True when calling backward the first time")
+                       "freed. Specify retain_graph=True when calling backward the first time; or, if a hidden state "
+                       "comes from an earlier batch, go on from its data alone: h = Variable(h.data)")
 
 
 cdef class PythonNode(Node):

@@ -56,8 +56,11 @@ def _gradient(name, v, g, create_graph):
         raise TypeError(f"{name}: expected Variables, got {type(v).__name__}"
                         + ("; a Tensor has no history" if isinstance(v, Tensor) else ""))  # fmt: skip
     if v.volatile:
-        raise RuntimeError(f"{name}: the Variable is volatile: nothing was recorded while it was computed, so nothing "
-                           "can be differentiated. Make the inputs without volatile=True")  # fmt: skip
+        raise RuntimeError(
+            f"{name}: the Variable is volatile: nothing was recorded while it was computed, so nothing can be "
+            "differentiated. Make the inputs without volatile=True; a .grad is volatile too, and so is what is "
+            "computed from it: change a parameter's data, w.data -= lr * w.grad.data"
+        )
     if not v.requires_grad:
         raise RuntimeError(
             f"{name}: element of variables does not require grad and does not have a grad_fn: no input "

@@ -166,6 +166,8 @@ AUTOGRAD = [
     ("Variable(torch.ones(1), volatile=True).backward()", RuntimeError, "volatile"),
     ("twice()", RuntimeError, "retain_graph=True"),
     ("modified()", RuntimeError, "modified by an inplace operation"),
+    ("descended().backward()", RuntimeError, r"volatile.*a \.grad is volatile.*w\.data -= lr \* w\.grad\.data"),
+    ("carried_on()", RuntimeError, r"retain_graph=True.*h = Variable\(h\.data\)"),
     ("leaf().sum().backward(retain_graph=True, retain_variables=True)", ValueError, "retain_variables"),
     ("leaf().sum().backward('one')", TypeError, "str"),
     ("(leaf() * 2).backward(torch.ones(3))", RuntimeError, "3"),
@@ -337,6 +339,20 @@ def twice():
     out = (leaf() ** 2).sum()
     out.backward()
     out.backward()
+
+
+def descended():
+    w = leaf()
+    (w * w).sum().backward()
+    w = w - 0.1 * w.grad
+    return w.sum()
+
+
+def carried_on():
+    rnn, h = nn.GRU(2, 3), None
+    for _ in range(2):
+        out, h = rnn(rows(4, 1, 2), h)
+        out.sum().backward()
 
 
 def modified():
