@@ -43,6 +43,13 @@ _LATER = (
     "new_tensor new_empty new_zeros new_ones new_full"
 ).split()
 
+# Methods of arrays that programs ask tensors for.
+_NUMPYS = {
+    "astype": "convert it with .float(), .long() and their like",
+    "copy": "use .clone()",
+    "ravel": "use .view(-1)",
+}
+
 
 class Missing:
     """An attribute that is not there: reading it is an AttributeError that says what to do instead."""
@@ -247,6 +254,8 @@ def install():
     for cls in (Tensor, Variable):
         for name in _LATER:
             _core.install(cls, name, Missing(f"a {cls.__name__} has no '{name}': {reason(name, ())}"))
+        for name, instead in _NUMPYS.items():
+            _core.install(cls, name, Missing(f"a {cls.__name__} has no '{name}', a method of arrays; {instead}"))
         _core.install(cls, "__dir__", _visible)
     _core.configure(refuse_type=_refuse_type)
 

@@ -43,6 +43,9 @@ CONSTRUCTION = [
     ("torch.ones(2).data", RuntimeError, "Variable"),
     ("torch.ones(2).backward()", AttributeError, r"a Variable has.*: Variable\(tensor, requires_grad=True\)"),
     ("torch.ones(2).grad", AttributeError, r"Variable\(tensor, requires_grad=True\)"),
+    ("torch.ones(2).astype('float64')", AttributeError, r"no 'astype', a method of arrays; .*\.float\(\)"),
+    ("torch.ones(2).copy()", AttributeError, r"use \.clone\(\)"),
+    ("Variable(torch.ones(2)).ravel()", AttributeError, r"use \.view\(-1\)"),
     ("setattr(torch.ones(2), 'requires_grad', True)", AttributeError, r"Variable\(tensor, requires_grad=True\)"),
 ]
 CONVERSION = [
