@@ -65,9 +65,11 @@ class _Layers(Module):
     def _directions(self):
         return 2 if self.bidirectional else 1
 
-    def forward(self, input, hx=None):
+    def forward(self, input, hx=None, *more):
         """(output, hidden) of `input` from the initial state `hx`; see the class."""
         name, weight = type(self).__name__, self._weight()
+        if more:
+            checks.refuse_more(name, more, self.states)
         packed = isinstance(input, PackedSequence)
         if packed:
             x, batch_sizes = input
@@ -463,8 +465,10 @@ class LSTMCell(_Cell):
     def __init__(self, input_size, hidden_size, bias=True):
         super().__init__(4, input_size, hidden_size, bias)
 
-    def forward(self, input, hx):
-        """The new pair (h, c)."""
+    def forward(self, input, hx, *more):
+        """The new pair (h, c) from the old one, hx; what is given beyond it is refused."""
+        if more:
+            checks.refuse_more(type(self).__name__, more, 2)
         return self._step("LSTM", input, hx)
 
 

@@ -169,6 +169,12 @@ def check_states(name, hx, states):
     return tuple(hx)
 
 
+def refuse_more(name, more, states):
+    """Refuse what was given after hx: an LSTM's cell state for one, which is part of hx."""
+    hint = "; hx is a pair of the hidden state and the cell state: (input, (h_0, c_0))" if states == 2 else ""
+    raise TypeError(f"{name}: takes input and hx, got {len(more)} more argument{'s' if len(more) > 1 else ''}{hint}")
+
+
 def state_names(states):
     """What the tensors of a state are called in messages."""
     return ("hx",) if states == 1 else ("h_0", "c_0") if states == 2 else tuple(f"hx[{k}]" for k in range(states))

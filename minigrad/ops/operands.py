@@ -28,7 +28,7 @@ def message(name, argument, value, wanted=_TENSOR):
     elif hasattr(value, "batch_sizes"):
         hint = "; pad_packed_sequence makes a Variable of a PackedSequence, and its .data is one"
     elif isinstance(value, tuple) and any(isinstance(part, (Tensor, Variable, tuple)) for part in value):
-        hint = "; a recurrent layer returns a pair: output, hidden = rnn(input)"
+        hint = "; a recurrent layer returns a pair, output, hidden = rnn(input), and an LSTM's hidden is one, (h, c)"
     elif isinstance(value, list) and any(isinstance(part, (Tensor, Variable)) for part in value):
         hint = f"; join its tensors with {_core.package}.stack or {_core.package}.cat"
     elif isinstance(value, (list, tuple)):

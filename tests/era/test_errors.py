@@ -246,6 +246,9 @@ RECURRENT = [
     ("pack_padded_sequence(Variable(torch.ones(3, 2, 1)), [3, 0])", ValueError, "0"),
     ("pack_padded_sequence(Variable(torch.ones(3, 2, 1)), [3])", ValueError, "2"),
 ]
+    ("nn.LSTM(2, 3)(rows(4, 1, 2), rows(1, 1, 3), rows(1, 1, 3))", TypeError, r"LSTM: takes .*\(h_0, c_0\)"),
+    ("nn.LSTMCell(2, 3)(rows(1, 2), rows(1, 3), rows(1, 3))", TypeError, "LSTMCell: .* 1 more argument; hx is a pair"),
+    ("nn.GRU(2, 3)(rows(4, 1, 2), rows(1, 1, 3), 1)", TypeError, "GRU: takes input and hx, got 1 more argument$"),
 INIT_AND_UTILS = [
     ("init.eye(torch.ones(2))", ValueError, "2"),
     ("init.dirac(torch.ones(2, 2))", ValueError, "3"),

@@ -142,8 +142,9 @@ def test_what_a_layer_is_given_instead_of_its_input_is_explained():
     x = Variable(torch.ones(4, 1, 2))
     lstm, linear = nn.LSTM(2, 3), nn.Linear(3, 1)
     start = "Linear: input must be a Tensor or a Variable, got "
-    pair = "tuple; a recurrent layer returns a pair: output, hidden = rnn(input)"
+    pair = "tuple; a recurrent layer returns a pair, output, hidden = rnn(input), and an LSTM's hidden is one, (h, c)"
     assert refused(linear, lstm(x)) == start + pair
+    assert refused(linear, lstm(x)[1]) == start + pair
     assert refused(linear, nn.GRU(2, 3)(x)) == start + pair
     packed = nn.utils.rnn.pack_padded_sequence(x, [4])
     unpacked = "PackedSequence; pad_packed_sequence makes a Variable of a PackedSequence, and its .data is one"
