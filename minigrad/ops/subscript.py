@@ -26,7 +26,7 @@ def getitem(x, where):
         where = _beside(x, where)
         dtype = array_of(where).dtype
         if dtype == np.uint8:
-            return masked_select(x, where)
+            return _selected(x, where)
         if dtype == LONG:
             return _slices(x, where)
         _refuse(where)
@@ -38,7 +38,7 @@ def getitem(x, where):
             return found.item() if element else tensor_from_array(found)
         return index(x, _one_element(plan) if element else plan)
     if len(entries) == 1 and _is_mask(entries[0]):
-        return masked_select(x, _mask(x, entries[0]))
+        return _selected(x, _mask(x, entries[0]))
     where, carrier = _coordinates(x, entries)
     return tuples.read(x, carrier, where)
 
@@ -78,10 +78,14 @@ def setitem(x, where, value):
             call_in_place("copy", copy, target, (value,), {})
     elif len(entries) == 1 and _is_mask(entries[0]):
         mask = _mask(x, entries[0])
-        if number:
-            call_in_place("masked_fill", masked_fill, x, (mask, value), {})
-        else:
-            call_in_place("masked_scatter", masked_scatter, x, (mask, _converted(value, x)), {})
+        try:
+            if number:
+                call_in_place("masked_fill", masked_fill, x, (mask, value), {})
+            else:
+                call_in_place("masked_scatter", masked_scatter, x, (mask, _converted(value, x)), {})
+        except RuntimeError:
+            _refuse_mask_of_rows(x, mask)
+            raise
     else:
         places, carrier = _coordinates(x, entries)
         if number:
@@ -119,6 +123,24 @@ def _mask(x, w):
     return like(x, arrays.beside(np.asarray(w, np.uint8), array_of(x))) if isinstance(w, np.ndarray) else _beside(x, w)
 
 
+def _selected(x, mask):
+    try:
+        return masked_select(x, mask)
+    except RuntimeError:
+        _refuse_mask_of_rows(x, mask)
+        raise
+
+
+def _refuse_mask_of_rows(x, mask):
+    """Refuse a mask with an entry a row, as NumPy takes it."""
+    size, got = size_of(x), size_of(mask)
+    if len(size) > 1 and got == size[:1]:
+        raise RuntimeError(
+            f"x[mask]: a mask chooses elements, and one of size {got} does not broadcast with x of size {size}; rows "
+            "are chosen by number: x[mask.nonzero()[:, 0]]"
+        ) from None
+
+
 def _beside(x, w):
     """The index at the level of x: a Variable may be indexed by Tensors, a Tensor only by Tensors."""
     if isinstance(x, Tensor) and isinstance(w, Variable):
@@ -131,7 +153,9 @@ def _beside(x, w):
 
 
 def _refuse(w):
-    what = f"a tensor of {array_of(w).dtype}" if isinstance(w, (Tensor, Variable)) else f"{w!r} ({type(w).__name__})"
+    what = f"{w!r} ({type(w).__name__})"
+    if isinstance(w, (Tensor, Variable)):
+        what = f"a tensor of {array_of(w).dtype}; convert it with .long() or .byte()"
     raise TypeError(
         f"x[index]: expected ints, slices, None, '...', a ByteTensor mask, a LongTensor or lists of ints, got {what}"
     )
