@@ -56,8 +56,16 @@ def as_size(sizes, name):
         raise TypeError(f"{name}: expected at least one size")
     for s in sizes:
         if isinstance(s, (bool, float)) or not hasattr(s, "__index__"):
-            raise TypeError(f"{name}: sizes must be ints, got {s!r} ({type(s).__name__}) in {tuple(sizes)}")
+            raise TypeError(not_a_size(name, s, sizes))
     return tuple(operator.index(s) for s in sizes)
+
+
+def not_a_size(name, value, sizes):
+    """What to say of a size that is no int. Tensors are not printed: their text has lines."""
+    if isinstance(value, (Tensor, Variable)):
+        element = "its number is value.data[0]" if isinstance(value, Variable) else "its numbers are value[0] and so on"
+        return f"{name}: sizes must be ints, got a {type(value).__name__} of size {size_of(value)}; {element}"
+    return f"{name}: sizes must be ints, got {value!r} ({type(value).__name__}) in {tuple(sizes)}"
 
 
 # ---------------------------------------------------------------- the same elements in another shape

@@ -41,7 +41,7 @@ def checked_sizes(name, sizes):
         raise TypeError(f"{name}: expected sizes (ints) or a Size, got nothing")
     for s in sizes:
         if isinstance(s, bool) or not isinstance(s, (int, np.integer)):
-            raise TypeError(f"{name}: sizes must be ints, got {s!r} ({type(s).__name__}) in {tuple(sizes)}")
+            raise TypeError(shape.not_a_size(name, s, sizes))
         if s < 1 and tuple(sizes) != NO_ELEMENTS:
             raise RuntimeError(
                 f"{name}: sizes must be positive, got {tuple(sizes)}; a tensor has no dimension of size 0"
