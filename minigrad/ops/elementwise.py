@@ -197,7 +197,7 @@ def _with_factor(operation):
             )
         return operation(input, mul_pair(other, value))
 
-    function.__name__ = operation.name
+    function.__name__ = function.__qualname__ = operation.name
     function.__code__ = function.__code__.replace(co_name=operation.name)  # the name in tracebacks
     function.__doc__ = (
         f"{operation.name}(input, [value=1,] other): input {'+' if operation.name == 'add' else '-'} value * other, "

@@ -216,6 +216,7 @@ for _kind, _cls in types.tensor_classes.items():
     def _conversion(self, dtype=_cls.dtype):
         return self if array_of(self).dtype == dtype else elementwise.cast(self, dtype)
 
+    _conversion.__qualname__ = _name  # which Python's errors name
     _conversion.__name__, _conversion.__doc__ = _name, f"{_name}(): converted to {_kind} (itself, if it is one)."
     _SHARED[_name] = _conversion
 

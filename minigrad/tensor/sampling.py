@@ -112,7 +112,7 @@ def _filled(name, fill):
         host = np.empty(array.shape, array.dtype)
         return arrays.beside(fill(host, *args, generator=random.near(array, generator), **kwargs), array)
 
-    method.__name__ = f"{name}_"
+    method.__name__ = fill.__qualname__ = f"{name}_"
     method.__doc__ = fill.__doc__
     return method
 
@@ -120,6 +120,8 @@ def _filled(name, fill):
 def _uniform(out, a=0.0, b=1.0, generator=None, **renamed):
     """uniform_(a=0, b=1): filled with uniform numbers from [a, b)."""
     a, b = renamed.pop("from", a), renamed.pop("to", b)
+    if renamed:
+        raise TypeError(f"uniform_() got an unexpected keyword argument {next(iter(renamed))!r}; takes a and b")
     return distributions.uniform(out, a, b, generator)
 
 
@@ -130,6 +132,8 @@ def _normal(out, mean=0.0, std=1.0, generator=None):
 
 def _random(out, *bounds, generator=None):
     """random_(), random_(to), random_(from, to): whole numbers from `from` (0) to `to` - 1."""
+    if len(bounds) > 2:
+        raise TypeError(f"random_: takes (), (to) or (from, to), got {len(bounds)} bounds")
     low, high = (None, bounds[0]) if len(bounds) == 1 else bounds or (None, None)
     return discrete.random_(out, low, high, generator)
 

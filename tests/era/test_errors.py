@@ -144,6 +144,8 @@ METHODS = [
     ("torch.ones(3).multinomial(4)", RuntimeError, "4"),
     ("torch.FloatTensor([-1, 2]).multinomial(1)", RuntimeError, "negative|-1"),
     ("torch.FloatTensor(2).bernoulli_(2)", (RuntimeError, ValueError), "2"),
+    ("torch.FloatTensor(2).uniform_(low=-1, high=1)", TypeError, "unexpected keyword argument 'low'"),
+    ("torch.LongTensor(2).random_(1, 2, 3)", TypeError, r"takes \(\), \(to\) or \(from, to\), got 3 bounds"),
     ("torch.FloatTensor(2).normal_(0, -1)", (RuntimeError, ValueError), "-1"),
 ]
 VARIABLES = [

@@ -76,3 +76,15 @@ def test_cross_of_integers():
     x, y = torch.LongTensor([1, 0, 0]), torch.LongTensor([0, 1, 0])
     assert torch.cross(x, y).tolist() == [0, 0, 1]
     assert torch.cross(x, y).type() == x.type()
+
+
+@pytest.mark.parametrize("wrap", [lambda t: t, Variable])
+@pytest.mark.parametrize(
+    "name",
+    ["add", "sub_", "float", "long", "uniform_", "normal_", "random_", "bernoulli_", "exponential_", "geometric_",
+     "cauchy_", "log_normal_"],
+)  # fmt: skip
+def test_an_unknown_name_is_refused_by_the_method(name, wrap):
+    method = name.removesuffix("_")
+    with pytest.raises(TypeError, match=rf"^{method}_?\(\) got an unexpected keyword argument 'stddev'"):
+        getattr(wrap(A.clone()), name)(stddev=1)
