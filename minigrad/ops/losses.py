@@ -328,6 +328,8 @@ def _classified(operation, input, target, weight, size_average, ignore_index, re
     wanted = size[:1] + size[2:]
     if where.shape != wanted:
         hint = "; a class number for each sample is wanted, not a one-hot row" if where.shape == size else ""
+        if where.shape == (*size[:1], 1, *size[2:]):
+            hint = "; target.squeeze(1) has it"
         raise RuntimeError(
             f"{name}: for an input of size {size}, target must have size {wanted}, got {tuple(where.shape)}{hint}"
         )

@@ -230,6 +230,7 @@ LOSSES = [
     ("nn.NLLLoss()(Variable(torch.ones(2, 3)), index(0, 3))", (RuntimeError, IndexError), "3"),
     ("nn.NLLLoss()(Variable(torch.ones(2, 3)), index(0, 1, 2))", (RuntimeError, ValueError), "3"),
     ("nn.CrossEntropyLoss()(Variable(torch.ones(2, 3)), Variable(torch.ones(2)))", (RuntimeError, TypeError), "Long"),
+    ("nn.NLLLoss()(Variable(torch.ones(2, 3)), index(0, 1).view(2, 1))", RuntimeError, r"2, 1\); target\.squeeze"),
     ("nn.BCELoss()(Variable(torch.ones(2)), Variable(torch.ones(3)))", ValueError, "3"),
     ("nn.BCELoss()(Variable(torch.ones(2) * 2), Variable(torch.ones(2)))", RuntimeError, "0"),
     ("nn.BCEWithLogitsLoss()(leaf(), Variable(torch.ones(3)))", ValueError, "3"),
