@@ -50,6 +50,8 @@ _LATER = {
     "T": "use x.t(), or x.transpose(dim0, dim1)",
     "ndim": "use x.dim()",
     "argsort": "use _, index = sort(x, dim)",
+    "concat": "use cat",
+    "concatenate": "use cat",
     "logsumexp": "subtract the maximum, and use exp, sum and log",
     "LayerNorm": "write it out with mean and std",
     "layer_norm": "write it out with mean and std",
@@ -74,6 +76,8 @@ for (
 
 _ELSEWHERE = {"hub", "compile"}
 _DENSE = {"SparseAdam"}
+# Where a name may be that is asked of another module.
+_HOMES = ("autograd", "nn", "nn.functional", "optim", "utils.data")
 _OUT_OF_SCOPE = "this part of PyTorch is out of minigrad's scope, recurrent networks"
 
 # Modules of the era that are not here. Programs import them and may never use them: the name is there, using it is not.
@@ -97,11 +101,16 @@ def reason(name, there):
     public = [n for n in there if not n.startswith("_")]
     if name.endswith("_") and name[:-1] in public:
         return f"the name with an underscore belongs to later versions; here it is '{name[:-1]}'"
-    near = difflib.get_close_matches(name, public, n=1, cutoff=0.7)
+    lower = {n.lower(): n for n in public}
+    near = [lower[name.lower()]] if name.lower() in lower else difflib.get_close_matches(name, public, n=1, cutoff=0.7)
     if not near:  # written in the other case, perhaps
-        lower = {n.lower(): n for n in public}
         near = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.7)]
-    return f"the nearest name is '{near[0]}'" if near else ""
+    if near:
+        return f"the nearest name is '{near[0]}'"
+    for home in _HOMES:
+        if callable(vars(sys.modules.get(f"minigrad.{home}", object)).get(name)):
+            return f"it is {home}.{name}"
+    return ""
 
 
 def printed(module_name):
