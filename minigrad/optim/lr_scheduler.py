@@ -6,6 +6,7 @@ groups started with, so that `step(epoch)` may go anywhere.
 """
 
 import math
+import numbers
 from bisect import bisect_right
 
 from minigrad._core import Tensor, Variable
@@ -66,6 +67,9 @@ class LambdaLR(_LRScheduler):
             raise ValueError(
                 f"LambdaLR: expected {groups} functions, one a parameter group, got {len(self.lr_lambdas)}"
             )
+        for f in self.lr_lambdas:
+            if not callable(f):
+                raise TypeError(f"LambdaLR: lr_lambda must be a function of the epoch, got {type(f).__name__}")
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
@@ -73,9 +77,14 @@ class LambdaLR(_LRScheduler):
 
 
 class StepLR(_LRScheduler):
-    """StepLR(optimizer, step_size, gamma=0.1, last_epoch=-1): lr = base_lr * gamma^floor(epoch / step_size)."""
+    """StepLR(optimizer, step_size, gamma=0.1, last_epoch=-1): lr = base_lr * gamma^floor(epoch / step_size).
+
+    Raises ValueError unless step_size is positive.
+    """
 
     def __init__(self, optimizer, step_size, gamma=0.1, last_epoch=-1):
+        if isinstance(step_size, bool) or not isinstance(step_size, numbers.Real) or not step_size > 0:
+            raise ValueError(f"StepLR: step_size must be a positive number of epochs, got {step_size!r}")
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
