@@ -236,6 +236,11 @@ def log_softmax(input, dim=None):
 def _check_probability(name, p):
     if not isinstance(p, (int, float)) or not 0 <= p <= 1:
         raise ValueError(f"{name}: p, the probability of an element to be zeroed, must be in [0, 1], got {p!r}")
+    if isinstance(p, bool):
+        warn(
+            f"{name}: p, the probability of an element to be zeroed, is {p}, which counts as {int(p)}. Whether to drop "
+            "at all is another argument: training=self.training"
+        )
 
 
 def _scaled(input, mask, inplace):

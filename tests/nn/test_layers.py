@@ -97,6 +97,13 @@ def test_refused(make, error, words):
         make()
 
 
+def test_a_bool_as_the_probability_of_dropout_is_warned_about():
+    x = V(3)
+    for drop in (lambda: F.dropout(x, True), lambda: nn.Dropout(False), lambda: F.alpha_dropout(x, False)):
+        with pytest.warns(UserWarning, match=r"ropout: p, .* is (True|False), which counts as [01]\..*training="):
+            drop()
+
+
 def test_bilinear(rng):
     layer = nn.Bilinear(3, 4, 2)
     a, b = rng.normal(size=(5, 3)).astype("f"), rng.normal(size=(5, 4)).astype("f")
