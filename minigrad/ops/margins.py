@@ -86,6 +86,11 @@ def _overall(losses, size_average):
     return (average if size_average else total)(losses, None, False)
 
 
+def _hinge(x):
+    """max(0, x) with the derivative 1 at 0, so that scores that begin equal are told apart; clamp has 0 there."""
+    return keep(x, (x < 0) == 0)  # what is not below 0, nan included
+
+
 def _one_size(name, *tensors):
     sizes = [size_of(t) for t in tensors]
     if len(set(sizes)) > 1:
@@ -94,16 +99,22 @@ def _one_size(name, *tensors):
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=True):
     """hinge_embedding_loss(input, target, margin=1.0, size_average=True): mean of x where t = 1, max(0, margin - x)
-    where t = -1."""
+    where t = -1.
+
+    Its derivative where x = margin and t = -1 is -1, as it is below the margin.
+    """
     _one_size("hinge_embedding_loss", input, target)
-    losses = keep(input, target != -1) + keep(clip(margin - input, 0, None), target != 1)
+    losses = keep(input, target != -1) + keep(_hinge(margin - input), target != 1)
     return _overall(losses, size_average)
 
 
 def margin_ranking_loss(input1, input2, target, margin=0, size_average=True):
     """margin_ranking_loss(x1, x2, target, margin=0, size_average=True): mean of max(0, -t (x1 - x2) + margin); t is 1
-    or -1."""
-    return _overall(clip(margin - target * (input1 - input2), 0, None), size_average)
+    or -1.
+
+    Where that is max(0, 0), as for equal scores without a margin, the derivative is that of -t (x1 - x2).
+    """
+    return _overall(_hinge(margin - target * (input1 - input2)), size_average)
 
 
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=True):

@@ -225,6 +225,20 @@ def test_margin_losses():
     assert value(M.poisson_nll_loss(variable([0.0]), variable([2.0], False), full=True)) == pytest.approx(1 + stirling)
 
 
+@pytest.mark.parametrize("t", [1.0, -1.0])
+def test_equal_scores_are_ranked_apart(t):
+    """With the margin 0, which is the default, equal scores have a loss of 0 and would else stay equal for ever."""
+    x1, x2 = variable([0.5]), variable([0.5])
+    M.margin_ranking_loss(x1, x2, variable([t], False)).backward()
+    assert (x1.grad.data[0], x2.grad.data[0]) == (-t, t)
+
+
+def test_a_distance_of_the_margin_still_grows():
+    x = variable([1.0, 1.0])
+    M.hinge_embedding_loss(x, variable([-1.0, 1.0], False), size_average=False).backward()
+    assert x.grad.data.tolist() == [-1, 1]
+
+
 def test_distances():
     a, b = variable([[0.0, 0.0], [1.0, 1.0]]), variable([[3.0, 4.0], [1.0, 1.0]])
     assert np.allclose(M.pairwise_distance(a, b, eps=0).data.numpy(), [[5], [0]])
