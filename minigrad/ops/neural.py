@@ -1,7 +1,7 @@
 """Activations, softmax, dropout and embedding.
 
 Functions of one argument with a kink say in their formula which side an element is on (`keep`); the mask has no
-derivative.
+derivative. The other side is `mask == 0`: of nan every comparison is false, and it must be on one of the two.
 """
 
 import math
@@ -131,7 +131,8 @@ def _softplus(x, beta, threshold):
 
 def _softplus_rule(g, x, beta, threshold):
     scaled = x * beta
-    return keep(g, scaled > threshold) + keep(g * sigmoid(scaled), scaled <= threshold)
+    straight = scaled > threshold
+    return keep(g, straight) + keep(g * sigmoid(scaled), straight == 0)
 
 
 softplus_op = _activation("softplus", _softplus, _softplus_rule, "beta threshold")
@@ -153,10 +154,12 @@ def threshold(input, threshold, value):
     return _threshold(input, plain_number(threshold), plain_number(value))
 
 
-_leaky_relu = _activation(
-    "leaky_relu", lambda x, slope: np.where(x > 0, x, x * slope),
-    lambda g, x, slope: keep(g, x > 0) + keep(g * slope, x <= 0), "slope",
-)  # fmt: skip
+def _leaky_rule(g, x, slope):
+    above = x > 0
+    return keep(g, above) + keep(g * slope, above == 0)
+
+
+_leaky_relu = _activation("leaky_relu", lambda x, slope: np.where(x > 0, x, x * slope), _leaky_rule, "slope")
 
 
 def leaky_relu(input, negative_slope=0.01):
@@ -164,13 +167,18 @@ def leaky_relu(input, negative_slope=0.01):
     return _leaky_relu(input, plain_number(negative_slope))
 
 
-# scale * (x where x > 0, else alpha * (exp(x) - 1)); below 0 the slope is out + scale * alpha.
-_elu, _selu = (
-    _activation(
-        name, lambda x, alpha, scale: np.where(x > 0, x * scale, np.expm1(np.minimum(x, 0)) * (alpha * scale)),
-        lambda g, x, out, alpha, scale: keep(g * scale, x > 0) + keep(g * (out + alpha * scale), x <= 0), "alpha scale",
-    ) for name in ("elu", "selu")
-)  # fmt: skip
+def _exponential_unit(x, alpha, scale):
+    return np.where(x > 0, x * scale, np.expm1(np.minimum(x, 0)) * (alpha * scale))
+
+
+def _exponential_rule(g, x, alpha, scale):
+    """exp(x) where x <= 0, and not the value + 1, of which far out nothing is left: the value rounds to -1 there."""
+    below = x <= 0
+    return keep(g * scale, below == 0) + keep(g * exp(keep(x, below)) * (alpha * scale), below)
+
+
+# scale * (x where x > 0, else alpha * (exp(x) - 1))
+_elu, _selu = (_activation(name, _exponential_unit, _exponential_rule, "alpha scale") for name in ("elu", "selu"))
 
 
 def elu(input, alpha=1.0):
@@ -202,8 +210,7 @@ def relu6(input):
 
 sloped = Operation(    # a slope of its own for each negative element
     "prelu", quiet(lambda x, slope: np.where(x > 0, x, x * slope)), "x slope", broadcast=True,
-    derivatives={"x": lambda g, x, slope: keep(g, x > 0) + keep(g * slope, x <= 0),
-                 "slope": lambda g, x: keep(g * x, x <= 0)},
+    derivatives={"x": _leaky_rule, "slope": lambda g, x: keep(g * x, x <= 0)},
 )  # fmt: skip
 
 

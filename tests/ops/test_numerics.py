@@ -107,6 +107,22 @@ def test_log_of_a_sigmoid_far_out():
     assert numbers(F.softplus(floats(-200, 0, 200, np.inf))) == pytest.approx([0, np.log(2), 200, np.inf])
 
 
+@pytest.mark.parametrize("function", [F.elu, F.selu])
+def test_the_slope_of_an_exponential_unit_far_out(function):
+    """Where the value has rounded to its limit the slope is small, not 0, and right to the last digits before."""
+    x = floats(-0.01, -6, -20.5, -80, grad=True)
+    function(x).sum().backward()
+    limit = -function(floats(-200)).data[0]
+    assert numbers(x.grad) == pytest.approx(limit * np.exp(x.data.tolist()), rel=1e-6)
+
+
+@pytest.mark.parametrize(("function", "slope"), [(F.elu, 1), (F.leaky_relu, np.float32(0.01)), (F.softplus, np.nan)])
+def test_a_nan_is_on_one_side_of_a_kink(function, slope):
+    x = floats(np.nan, grad=True)
+    function(x).sum().backward()
+    assert numbers(x.grad) == pytest.approx([slope], nan_ok=True)
+
+
 def test_variance_of_numbers_far_from_zero():
     x = torch.FloatTensor([1e4 + k % 2 for k in range(1000)])
     assert x.var() == pytest.approx(0.25025025, rel=1e-7)
