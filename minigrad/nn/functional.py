@@ -335,11 +335,13 @@ def _largest_unsigned(indices):
 
 
 def _renormalise(table, indices, max_norm, norm_type):
-    """Scale the rows of the table at `indices` that are longer than max_norm down to it, in place."""
+    """Scale the rows of the table at `indices` that are longer than max_norm down to it, in place; whether there were
+    any."""
     rows = np.unique(indices)
     norms = np.linalg.norm(table[rows], ord=norm_type, axis=1)
     long = norms > max_norm
     table[rows[long]] *= (max_norm / (norms[long] + 1e-7))[:, None].astype(table.dtype)
+    return bool(long.any())
 
 
 def _looked_up(name, input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq):
@@ -361,7 +363,9 @@ def _looked_up(name, input, weight, padding_idx, max_norm, norm_type, scale_grad
         )
     if max_norm is not None:
         arrays.check_together(name, array_of(weight), indices, "the indices", "the table")
-        arrays.run(_renormalise, array_of(weight), indices, max_norm, norm_type)
+        changed = arrays.run(_renormalise, array_of(weight), indices, max_norm, norm_type)
+        if changed and isinstance(weight, Variable):  # what was computed from it before must not read it again
+            _core.mark_changed(weight)
     return neural.embedding(weight, input, padding_idx, scale_grad_by_freq)
 
 

@@ -152,6 +152,18 @@ def test_embedding_max_norm_changes_used_rows_only():
     nn.Embedding(2, 2, max_norm=1, norm_type=1)
 
 
+def test_embedding_max_norm_is_noticed_by_what_saved_the_table():
+    """The product was made with other weights than its derivative would read."""
+    table, index = Variable(torch.ones(3, 4), requires_grad=True), Variable(torch.LongTensor([1]))
+    h = Variable(torch.ones(2, 4), requires_grad=True)
+    scores = F.linear(h, table)
+    F.embedding(index, table, max_norm=3)  # no row is longer: nothing changes
+    scores.sum().backward(retain_graph=True)
+    F.embedding(index, table, max_norm=1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation: linear saved its argument 'weight'"):
+        scores.sum().backward()
+
+
 def test_embedding_refuses():
     layer = nn.Embedding(5, 3)
     with pytest.raises(TypeError, match=r"LongTensor of indices, got minigrad.FloatTensor; convert it with .long"):
