@@ -12,7 +12,6 @@ from minigrad.nn.batchnorm import batch_norm
 from minigrad.nn.parameter import Parameter
 from minigrad.ops import arrays, elementwise, margins, moving, neural, operands
 from minigrad.ops.elementwise import sigmoid, tanh
-from minigrad.ops.indexing import index_add
 from minigrad.ops.linear import bilinear, linear
 from minigrad.ops.losses import (
     binary_cross_entropy,
@@ -382,22 +381,6 @@ def embedding(input, embedding_matrix, max_norm=None, norm_type=2, scale_grad_by
     return _looked_up("embedding", input, embedding_matrix, None, max_norm, norm_type, scale_grad_by_freq)
 
 
-def _bag_starts(offsets, count):
-    """offsets as an array; ValueError unless they start at 0, do not decrease and stay within `count`."""
-    starts = array_of(offsets)
-    if starts.ndim != 1 or starts.dtype != np.int64:
-        raise ValueError(
-            f"embedding_bag: offsets must be a 1-D LongTensor, got {type_name(starts)} of size {_size(offsets)}"
-        )
-    if starts[0] != 0:
-        raise ValueError(f"embedding_bag: offsets must start at 0, the first bag with the first index, got {starts[0]}")
-    if starts[-1] > count:
-        raise ValueError(f"embedding_bag: offsets must be at most {count}, the number of indices, got {starts[-1]}")
-    if (np.diff(starts) < 0).any():
-        raise ValueError(f"embedding_bag: offsets must not decrease, got {starts.tolist()}")
-    return starts
-
-
 @moving.at_home
 def embedding_bag(
     embedding_matrix, indices, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean"
@@ -408,27 +391,9 @@ def embedding_bag(
     indices: (bags, size of a bag), or 1-D with offsets, where each bag starts. Raises ValueError if offsets are missing
     for 1-D indices, given for 2-D, or do not start at 0 and increase within the indices.
     """
-    if mode not in ("mean", "sum"):
-        raise ValueError(f"embedding_bag: mode must be 'mean' or 'sum', got {mode!r}")
-    size = _size(indices)
-    if len(size) == 2 and offsets is not None:
-        raise ValueError("embedding_bag: offsets must not be given for 2-D input: each row is a bag")
-    if len(size) == 1 and offsets is None:
-        raise ValueError("embedding_bag: 1-D input needs offsets, the position where each bag starts")
-    if len(size) not in (1, 2):
-        raise ValueError(f"embedding_bag: input must have 1 or 2 dimensions, got size {size}")
-    starts = None if offsets is None else _bag_starts(offsets, size[0])
+    starts = neural.bag_starts(indices, offsets, mode)
     vectors = _looked_up("embedding_bag", indices, embedding_matrix, None, max_norm, norm_type, scale_grad_by_freq)
-    if starts is None:
-        return vectors.mean(1) if mode == "mean" else vectors.sum(1)
-    counts = np.diff(starts, append=size[0])
-    bags = like(vectors, arrays.repeated_numbers(counts))
-    out = index_add(
-        like(vectors, np.zeros_like(array_of(vectors), shape=(len(starts), _size(vectors)[1]))), 0, bags, vectors
-    )
-    if mode == "sum":
-        return out
-    return out * like(vectors, (1 / np.maximum(counts, 1)).astype(array_of(vectors).dtype)[:, None])
+    return neural.bags_of(vectors, starts, mode)
 
 
 # ---------------------------------------------------------------- distances

@@ -9,12 +9,12 @@ import math
 import numpy as np
 
 from minigrad import kernels
-from minigrad._core import Operation, like
+from minigrad._core import Operation, array_of, like, type_name
 from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import BOUNDS, abs, bounds, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
 from minigrad.ops.indexing import add_at, check_bounds, check_index, raw, rows
-from minigrad.ops.reduction import along, total
-from minigrad.ops.shape import index, seen_as, size_of, wrap_dim
+from minigrad.ops.reduction import along, average, total
+from minigrad.ops.shape import index, reshape, seen_as, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 
 _FUNCTIONAL = {"method": False, "exported": ("functional",)}
@@ -405,6 +405,48 @@ def embedding(weight, indices, padding_idx=None, scale_grad_by_freq=False):
     return _embedding(weight, indices, padding_idx, bool(scale_grad_by_freq))
 
 
+def bag_starts(indices, offsets, mode):
+    """Where each bag of 1-D indices starts, an array; None for 2-D indices, whose rows are the bags.
+
+    Raises ValueError for a mode, sizes or offsets that make no bags.
+    """
+    if mode not in ("mean", "sum"):
+        raise ValueError(f"embedding_bag: mode must be 'mean' or 'sum', got {mode!r}")
+    size = size_of(indices)
+    if len(size) == 2:
+        if offsets is not None:
+            raise ValueError("embedding_bag: offsets must not be given for 2-D input: each row is a bag")
+        return None
+    if len(size) != 1:
+        raise ValueError(f"embedding_bag: input must have 1 or 2 dimensions, got size {size}")
+    if offsets is None:
+        raise ValueError("embedding_bag: 1-D input needs offsets, the position where each bag starts")
+    starts = array_of(offsets)
+    if starts.ndim != 1 or starts.dtype != np.int64 or not starts.size:
+        raise ValueError(
+            f"embedding_bag: offsets must be a 1-D LongTensor, got {type_name(starts)} of size {starts.shape}"
+        )
+    if starts[0] != 0:
+        raise ValueError(f"embedding_bag: offsets must start at 0, the first bag with the first index, got {starts[0]}")
+    if (np.diff(starts) < 0).any():
+        raise ValueError(f"embedding_bag: offsets must not decrease, got {starts.tolist()}")
+    if starts[-1] > size[0]:
+        raise ValueError(f"embedding_bag: offsets must be at most {size[0]}, the number of indices, got {starts[-1]}")
+    return starts
+
+
+def bags_of(vectors, starts, mode):
+    """The mean or the sum of the vectors in each bag, 0 for an empty one; starts: what `bag_starts` returned."""
+    if starts is None:
+        return (average if mode == "mean" else total)(vectors, 1, False)
+    count, width = size_of(vectors)
+    lengths = np.diff(starts, append=count)
+    out = rows.spread(vectors, like(vectors, arrays.repeated_numbers(lengths)), 0, (starts.size, width))
+    if mode == "sum":
+        return out
+    return out * like(vectors, (1 / np.maximum(lengths, 1)).astype(raw(vectors).dtype)[:, None])
+
+
 @moving.at_home
 def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq=False):
     """embedding_bag(weight, indices, offsets=None, mode="mean"): mean (or "sum") of the rows of weight each bag names.
@@ -412,32 +454,8 @@ def embedding_bag(weight, indices, offsets=None, mode="mean", scale_grad_by_freq
     indices: 2-D, a bag a row; or 1-D, with offsets (LongTensor) saying where each bag starts; bags may be empty there
     (zeros). Raises ValueError for offsets that do not start at 0, do not grow, or pass the end.
     """
-    if mode not in ("mean", "sum"):
-        raise ValueError(f'embedding_bag: mode must be "mean" or "sum", got {mode!r}')
-    where = raw(check_index("embedding_bag", indices, "indices"))
-    if where.ndim == 2:
-        if offsets is not None:
-            raise ValueError("embedding_bag: offsets go with 1-D indices only; each row of 2-D indices is a bag")
-        starts, flat = np.arange(0, where.size, where.shape[1], like=where), seen_as(indices, (where.size,))
-    elif where.ndim == 1:
-        if offsets is None:
-            raise ValueError("embedding_bag: 1-D indices need offsets, the start of each bag")
-        starts, flat = raw(check_index("embedding_bag", offsets, "offsets")), indices
-        if starts.ndim != 1 or starts[0] != 0 or np.any(starts[1:] < starts[:-1]) or starts[-1] > where.size:
-            raise ValueError(
-                f"embedding_bag: offsets must start at 0, not decrease, and not pass {where.size}, got "
-                f"{starts.tolist()}"
-            )
-    else:
-        raise ValueError(f"embedding_bag: indices must have 1 or 2 dimensions, got size {where.shape}")
-    lengths = np.diff(starts, append=where.size)
-    bag = arrays.repeated_numbers(lengths)
-    out = rows.spread(
-        embedding(weight, flat, None, scale_grad_by_freq), like(weight, bag), 0, (starts.size, size_of(weight)[1])
-    )
-    if mode == "sum":
-        return out
-    return out * like(weight, (1 / np.maximum(lengths, 1)).astype(raw(weight).dtype)[:, None])
+    starts = bag_starts(indices, offsets, mode)
+    return bags_of(embedding(weight, indices, None, scale_grad_by_freq), starts, mode)
 
 
 _BAGS = T(2, 3, values=[[0, 2, 2], [4, 0, 2]], dtype="int64")
@@ -455,9 +473,9 @@ row(
     [S(T(5, 3), _BAGS), S(T(5, 3), _BAGS, mode="sum"),
      S(T(5, 3), T(4, values=[1, 1, 0, 4], dtype="int64"), T(3, values=[0, 1, 1], dtype="int64", fixed=True)),
      S(T(1, 1), T(1, values=[0], dtype="int64"), T(1, values=[0], dtype="int64", fixed=True))],
-    [(S(T(5, 3), _BAGS, mode="max"), ValueError, 'mode must be "mean" or "sum"'),
-     (S(T(5, 3), _BAGS, T(1, values=[0], dtype="int64")), ValueError, "1-D indices only"),
-     (S(T(5, 3), T(1, values=[0], dtype="int64")), ValueError, "need offsets"),
+    [(S(T(5, 3), _BAGS, mode="max"), ValueError, "mode must be 'mean' or 'sum'"),
+     (S(T(5, 3), _BAGS, T(1, values=[0], dtype="int64")), ValueError, "offsets must not be given for 2-D input"),
+     (S(T(5, 3), T(1, values=[0], dtype="int64")), ValueError, "1-D input needs offsets"),
      (S(T(5, 3), T(2, values=[0, 1], dtype="int64"), T(1, values=[1], dtype="int64")), ValueError, "must start at 0")],
     oracle=lambda torch, weight, *args, **kwargs: torch.nn.functional.embedding_bag(
         *args[:1], weight, *args[1:], **{"mode": "mean", **kwargs}

@@ -226,6 +226,7 @@ def test_embedding_bag(mode):
         (([1, 2], [0, 3]), "offsets must be at most 2"),
         (([1, 2], [0, 2, 1]), "offsets must not decrease"),
         (([1, 2], [[0]]), "1-D LongTensor"),
+        (([1, 2], []), "1-D LongTensor"),
         (([[[1]]],), "1 or 2 dimensions"),
     ],
 )
