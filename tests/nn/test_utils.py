@@ -54,6 +54,17 @@ def test_clip_survives_exploding_gradients():
     np.testing.assert_allclose(p.grad.data.numpy(), [math.sqrt(0.5), -math.sqrt(0.5)], rtol=1e-6)
 
 
+@pytest.mark.parametrize("p", [1, 2, "inf"])
+def test_clip_tells_of_a_nan_wherever_it_is(p):
+    for grads in ([[1.0], [math.nan], [2.0]], [[math.nan], [1.0]]):
+        assert math.isnan(clip_grad_norm(with_gradients(*grads), 1, p))
+
+
+def test_clip_refuses_to_count():
+    with pytest.raises(ValueError, match="norm_type must not be 0"):
+        clip_grad_norm(with_gradients([1.0]), 1, 0)
+
+
 def test_clip_takes_one_variable():
     (p, _) = with_gradients([3.0, 4.0])
     assert clip_grad_norm(p, 1) == 5

@@ -17,7 +17,7 @@ def clip_grad_norm(parameters, max_norm, norm_type=2):
         g <- g * max_norm / (total + 1e-6)   if that factor is below 1
 
     parameters: an iterable of Variables (those without a gradient are left out), or one. Returns `total`, the norm
-    before clipping, as a number. Pascanu, Mikolov, Bengio (2013), algorithm 1.
+    before clipping, as a number. ValueError if norm_type is 0. Pascanu, Mikolov, Bengio (2013), algorithm 1.
 
     >>> import minigrad as torch
     >>> from minigrad.autograd import Variable
@@ -36,8 +36,11 @@ def clip_grad_norm(parameters, max_norm, norm_type=2):
             f"clip_grad_norm: parameters must be Variables, as model.parameters() gives them, got {odd}"
         ) from None
     max_norm, p = float(max_norm), float(norm_type)
+    if p == 0:
+        raise ValueError("clip_grad_norm: norm_type must not be 0: a count of elements does not shrink with them")
     if p == math.inf:
-        total = max((arrays.run(lambda g: float(np.abs(g).max()), g) for g in grads), default=0.0)
+        # NumPy's maximum, because Python's loses a nan that is not the first.
+        total = float(np.max([arrays.run(lambda g: float(np.abs(g).max()), g) for g in grads], initial=0.0))
     elif p == 2:
         total = math.sqrt(update.square_sum(grads))
     else:
