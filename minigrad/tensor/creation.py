@@ -6,6 +6,7 @@ import numpy as np
 
 from minigrad import _core
 from minigrad.ops import arrays
+from minigrad.ops.elementwise import quiet
 from minigrad.tensor import results, types
 from minigrad.tensor.memory_methods import checked_sizes
 from minigrad.utils.callers import warn
@@ -35,6 +36,7 @@ def _type(name, out):
     return types.default_tensor_type() if checked_out(name, out) is None else type(out)
 
 
+@quiet
 def _from_host(name, out, array):
     """A tensor of numbers that were worked out on the host."""
     cls = _type(name, out)
@@ -96,6 +98,8 @@ def _progression(name, start, end, step, count, out):
             raise TypeError(f"{name}: {argument} must be a number, got {type(value).__name__}")
     if step == 0:
         raise RuntimeError(f"{name}: step must not be 0")
+    if not math.isfinite((end - start) / step):
+        raise RuntimeError(f"{name}: start, end and step must be finite, got {start}, {end} and {step}")
     n = count((end - start) / step)
     if n < 1:
         raise RuntimeError(
@@ -111,11 +115,14 @@ def linspace(start, end, steps=100, out=None):
 
 def logspace(start, end, steps=100, out=None):
     """logspace(start, end, steps=100): 10 to the power of linspace(start, end, steps)."""
-    return _from_host("logspace", out, 10.0 ** _spaced("logspace", start, end, steps))
+    return _from_host("logspace", out, quiet(np.power)(10.0, _spaced("logspace", start, end, steps)))
 
 
+@quiet
 def _spaced(name, start, end, steps):
     (steps,) = _sizes(name, (steps,))
+    if steps == 0:
+        raise RuntimeError(f"{name}: steps must be at least 1, got 0; a tensor cannot be empty here")
     if steps == 1 and start != end:
         raise RuntimeError(f"{name}: steps=1 leaves no room for both start={start} and end={end}")
     return np.linspace(float(start), float(end), steps)

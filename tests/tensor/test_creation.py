@@ -65,13 +65,18 @@ class TestRanges:
         assert torch.linspace(0, 1).size() == (100,)
         assert torch.linspace(2, 2, 1).tolist() == [2]
         assert torch.logspace(0, 2, 3).tolist() == [1, 10, 100]
+        assert torch.logspace(0, 400, 3).tolist() == [1, float("inf"), float("inf")]
+        assert torch.linspace(0, 1e300, 2).tolist() == [0, float("inf")]
 
     def test_refusals(self):
         for call, error, words in [
             (lambda: torch.arange(0, 3, 0), RuntimeError, "step must not be 0"),
             (lambda: torch.arange(3, 0), RuntimeError, "no number lies from 3 to 0"),
             (lambda: torch.arange("3"), TypeError, "must be a number, got str"),
+            (lambda: torch.arange(0, float("inf")), RuntimeError, "start, end and step must be finite, got 0, inf"),
+            (lambda: torch.arange(float("nan")), RuntimeError, "start, end and step must be finite"),
             (lambda: torch.linspace(0, 1, 1), RuntimeError, "steps=1 leaves no room"),
+            (lambda: torch.linspace(0, 1, 0), RuntimeError, "steps must be at least 1, got 0"),
             (lambda: torch.linspace(0, 1, 2.0), TypeError, "must be ints"),
         ]:
             with pytest.raises(error, match=words):
