@@ -140,7 +140,8 @@ class Normal(Distribution):
     """Normal(mean, std): density exp(-(x - mean)^2 / (2 std^2)) / (std sqrt(2 pi)).
 
     mean, std: numbers, Tensors or Variables; of two tensors equally large ones of the same level. With two numbers a
-    sample is a Tensor of size (1), n samples one of size (n, 1). ValueError if std is negative somewhere.
+    sample is a Tensor of size (1), n samples one of size (n, 1). ValueError if std is negative somewhere, in log_prob
+    if it is the number 0.
     """
 
     def __init__(self, mean, std):
@@ -176,5 +177,7 @@ class Normal(Distribution):
 
     def log_prob(self, value):
         _check_value("Normal", value)
+        if isinstance(self.std, Real) and self.std == 0:
+            raise ValueError("Normal.log_prob: std is 0, and a single number has no density")
         log_std = math.log(self.std) if isinstance(self.std, Real) else self.std.log()
         return -((value - self.mean) ** 2) / (2 * self.std**2) - log_std - math.log(math.sqrt(2 * math.pi))

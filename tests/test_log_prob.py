@@ -186,6 +186,7 @@ def test_the_policy_gradient_is_that_of_the_expected_reward():
         (lambda: D.Bernoulli(torch.Tensor([0.5])).log_prob(1), TypeError, "value must be a Tensor or a Variable"),
         (lambda: D.Normal("0", 1), TypeError, "Normal: mean must be"),
         (lambda: D.Normal(0, -1), ValueError, "std must not be negative"),
+        (lambda: D.Normal(0, 0).log_prob(torch.zeros(1)), ValueError, "Normal.log_prob: std is 0"),
         (lambda: D.Normal(0, torch.Tensor([1, -1])), ValueError, "std must not be negative"),
         (lambda: D.Normal(torch.ones(2), torch.ones(3)), ValueError, r"same size, got \(2,\) and \(3,\)"),
         (lambda: D.Normal(torch.ones(2), Variable(torch.ones(2))), TypeError, "both be Tensors or both be Variables"),

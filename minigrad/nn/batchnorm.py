@@ -20,9 +20,14 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     and the Tensors running_mean and running_var move towards mean and *unbiased* var by the factor momentum; otherwise
     the running ones are used.
 
-    Raises ValueError in training if there is only one value a channel.
+    Raises ValueError for an input of fewer than 2 dimensions, in training if there is only one value a channel, and
+    otherwise without running_mean and running_var.
     """
-    size = tuple(array_of(input).shape)
+    size = size_of(input)
+    if len(size) < 2:
+        raise ValueError(f"batch_norm: input must have at least 2 dimensions (N, C), got size {size}")
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm: running_mean and running_var must be given unless training is True")
     count = array_of(input).size // size[1]
     shape = (1, size[1]) + (1,) * (len(size) - 2)
     if training:

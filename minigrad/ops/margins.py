@@ -124,6 +124,8 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=True):
     x1, x2: (N, D); target: (N), of 1 and -1.
     """
     _one_size("cosine_embedding_loss", input1, input2)
+    if len(size_of(input1)) != 2:
+        raise RuntimeError(f"cosine_embedding_loss: both inputs must have size (N, D), got {size_of(input1)}")
     if size_of(target) != size_of(input1)[:1]:
         raise RuntimeError(
             f"cosine_embedding_loss: target must have one element a sample, size {size_of(input1)[:1]}, got "
@@ -273,7 +275,8 @@ row(
     "cosine_embedding_loss", cosine_embedding_loss,
     [S(_POSITIVE, _BESIDE, _SIDES, **o) for o in _AVERAGES] + [S(_POSITIVE, _BESIDE, _SIDES, 0.2)],
     [(S(_ROWS, T(3, 5), _SIDES), RuntimeError, "one size"),
-     (S(_ROWS, T(3, 4), T(4)), RuntimeError, "one element a sample")],
+     (S(_ROWS, T(3, 4), T(4)), RuntimeError, "one element a sample"),
+     (S(T(3), T(3), T(3)), RuntimeError, "must have size (N, D), got (3,)")],
     oracle="nn.functional.cosine_embedding_loss", **FUNCTIONAL,
 )  # fmt: skip
 row(

@@ -99,6 +99,15 @@ def test_sizes_refused(size):
         nn.BatchNorm1d(3)(Variable(torch.ones(*size)))
 
 
+def test_the_function_refuses_what_it_cannot_compute_with():
+    x, mean = Variable(torch.ones(4, 3)), torch.zeros(3)
+    with pytest.raises(ValueError, match=r"input must have at least 2 dimensions \(N, C\), got size \(3,\)"):
+        F.batch_norm(Variable(torch.ones(3)), mean, mean)
+    with pytest.raises(ValueError, match="running_mean and running_var must be given unless training"):
+        F.batch_norm(x, mean, None)
+    F.batch_norm(x, None, None, training=True)
+
+
 def test_one_value_a_feature_has_no_variance():
     x = Variable(torch.ones(1, 3))
     with pytest.raises(ValueError, match="more than 1 value"):

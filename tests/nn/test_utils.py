@@ -125,6 +125,8 @@ def test_weight_norm_refuses():
         weight_norm(layer)
     with pytest.raises(ValueError, match="Linear has no parameter 'nothing'; it has bias, weight_g, weight_v"):
         weight_norm(layer, "nothing")
+    with pytest.raises(RuntimeError, match="weight_norm: dim must be from -2 to 1 for 2 dimensions, got 2"):
+        weight_norm(nn.Linear(2, 3), dim=2)
     with pytest.raises(ValueError, match="'bias' of Linear is not normalised"):
         remove_weight_norm(layer, "bias")
 

@@ -1,6 +1,7 @@
 """Weight normalisation: length and direction of weights as parameters of their own. Salimans and Kingma (2016)."""
 
 from minigrad.nn.parameter import Parameter
+from minigrad.ops.shape import wrap_dim
 
 __all__ = ["remove_weight_norm", "weight_norm"]
 
@@ -10,7 +11,7 @@ def _norm(v, dim):
     if dim is None:
         return v.norm()
     count = v.dim()
-    dim %= count
+    dim = wrap_dim(dim, count, "weight_norm: dim")
     order = (dim, *(d for d in range(count) if d != dim))
     size = [1] * count
     size[dim] = v.size(dim)
@@ -41,7 +42,8 @@ def weight_norm(module, name="weight", dim=0):
     w = g v / |v| is computed anew before each forward. dim: the norm is taken over all other dimensions (so 0 gives
     each output of a Linear its own); None: over all, one number.
 
-    Raises ValueError if module has no parameter `name`, or it is normalised already.
+    Raises ValueError if module has no parameter `name`, or it is normalised already; RuntimeError for a dim that the
+    parameter does not have.
 
     >>> from minigrad import nn
     >>> m = weight_norm(nn.Linear(20, 40))
