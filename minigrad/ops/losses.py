@@ -14,7 +14,8 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import clip, keep, log, quiet, sigmoid, sign
 from minigrad.ops.indexing import check_bounds, check_index, raw
 from minigrad.ops.neural import log_softmax
-from minigrad.ops.shape import seen_as, size_of
+from minigrad.ops.shape import reshape, seen_as, size_of
+from minigrad.ops.reduction import refuse_empty
 from minigrad.ops.table import S, T, row
 from minigrad.utils.callers import warn
 
@@ -454,6 +455,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=True):
     differ, RuntimeError for an input outside [0, 1].
     """
     target = matched("binary_cross_entropy", input, target, ValueError)
+    refuse_empty(raw(input), "binary_cross_entropy")
     low, high = arrays.run(lambda x: (float(x.min()), float(x.max())), raw(input))
     if low < 0 or high > 1:
         raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, from 0 to 1, got {low:.4g} to "
@@ -495,9 +497,10 @@ def _torch_bce(torch, x, target, weight=None, size_average=True):
 
 _NO_TARGET = "with an infinite target, the loss is infinite or nan by the order of the terms"
 _CHANCES, _TARGETS = T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.1, high=0.9)
-for _function, _operation, _input, _error, _peer in (
-    (binary_cross_entropy, _bce, _CHANCES, "same number of elements", _torch_bce),
-    (binary_cross_entropy_with_logits, _bce_with_logits, T(3, 4), "one size",
+for _function, _operation, _input, _error, _refused, _peer in (
+    (binary_cross_entropy, _bce, _CHANCES, "same number of elements",
+     [(S(T(0), T(0)), RuntimeError, "binary_cross_entropy: a tensor with no elements")], _torch_bce),
+    (binary_cross_entropy_with_logits, _bce_with_logits, T(3, 4), "one size", [],
      "nn.functional.binary_cross_entropy_with_logits"),
 ):  # fmt: skip
     row(
@@ -505,6 +508,6 @@ for _function, _operation, _input, _error, _peer in (
         [S(_input, _TARGETS), S(_input, _TARGETS, None, False), S(_input, _TARGETS, T(3, 4, low=0.5, grad=False)),
          S(_input, _TARGETS, _WEIGHTS, size_average=False), S(T(1, low=0.2, high=0.8), T(1, low=0.2, high=0.8))],
         [(S(_input, T(3)), ValueError, _error), (S(_input, _TARGETS, T(3)), RuntimeError, "does not broadcast"),
-         (S(_input, _TARGETS, 2), TypeError, "weight must be a tensor")],
+         (S(_input, _TARGETS, 2), TypeError, "weight must be a tensor"), *_refused],
         oracle=_peer, differs={"infinite": _NO_TARGET}, checks=(_operation,), **FUNCTIONAL,
     )  # fmt: skip

@@ -47,6 +47,7 @@ def pairwise_distance(x1, x2, p=2, eps=1e-6):
 
 def normalize(input, p=2, dim=1, eps=1e-12):
     """normalize(input, p=2, dim=1, eps=1e-12): input / max(|input|_p, eps) along dim."""
+    dim = wrap_dim(dim, len(size_of(input)), "normalize: dim")
     return input / clip(norm(input, p, dim, True), eps, None)
 
 
@@ -75,7 +76,7 @@ row(
 )  # fmt: skip
 row(
     "normalize", normalize, [S(_ROWS), S(_ROWS, 1, 0), S(T(2, 3, 4), 3, -1), S(T(3, low=1), 2, 0)],
-    [(S(_ROWS, 2, 2), RuntimeError, "dim must be")], oracle="nn.functional.normalize", **FUNCTIONAL,
+    [(S(_ROWS, 2, 2), RuntimeError, "normalize: dim must be")], oracle="nn.functional.normalize", **FUNCTIONAL,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from minigrad._core import Operation, array_of, like, type_name
 from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import BOUNDS, abs, bounds, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
 from minigrad.ops.indexing import add_at, check_bounds, check_index, raw, rows
-from minigrad.ops.reduction import along, average, total
+from minigrad.ops.reduction import along, average, refuse_empty, total
 from minigrad.ops.shape import index, reshape, seen_as, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 
@@ -37,6 +37,7 @@ def _softmax(x, dim):
 
 @quiet
 def _slow_softmax(x, dim):
+    refuse_empty(x, "softmax")
     out = np.exp(x - x.max(axis=dim, keepdims=True))
     out /= out.sum(axis=dim, keepdims=True)
     return out
@@ -49,6 +50,7 @@ def _log_softmax(x, dim):
 
 @quiet
 def _slow_log_softmax(x, dim):
+    refuse_empty(x, "log_softmax")
     out = x - x.max(axis=dim, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=dim, keepdims=True))
     return out
@@ -96,15 +98,16 @@ def log_softmax(input, dim):
 
 def softmin(input, dim):
     """softmin(input, dim): softmax of -input along dim."""
-    return softmax(neg(input), dim)
+    return _softmax_op(neg(input), wrap_dim(dim, len(size_of(input)), "softmin: dim"))
 
 
 for _function, _operation in ((softmax, _softmax_op), (log_softmax, _log_softmax_op), (softmin, _softmax_op)):
     row(
         _function.__name__, _function,
         [S(T(3, 4), 1), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(4), 0), S(T(1), 0), S(T(3, 1), dim=1)],
-        [(S(T(3, 4), 2), RuntimeError, "dim must be from -2 to 1"),
-         (S(T(3, 4), None), TypeError, "dim must be an int")],
+        [(S(T(3, 4), 2), RuntimeError, f"{_function.__name__}: dim must be from -2 to 1"),
+         (S(T(3, 4), None), TypeError, f"{_function.__name__}: dim must be an int"),
+         (S(T(0), 0), RuntimeError, "softmax: a tensor with no elements")],
         oracle=f"nn.functional.{_function.__name__}", checks=(_operation,), **_FUNCTIONAL,
     )  # fmt: skip
 

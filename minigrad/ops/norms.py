@@ -15,6 +15,7 @@ from minigrad.ops.reduction import (
     expand_back,
     floating_only,
     nonzero_or_one,
+    refuse_empty,
     size_after,
     whole,
     widened,
@@ -26,6 +27,8 @@ from minigrad.ops.table import S, T, row
 @widened
 def _p_norm(x, dim, keepdim, p):
     floating_only(x, "norm")
+    if p in (math.inf, -math.inf):
+        refuse_empty(x, "norm")
     size = np.abs(x)
     with np.errstate(all="ignore"):
         if p == 0:
@@ -96,7 +99,8 @@ row(
      S(T(4), 2, 0),
      S(T(1, distinct=True)), S(T(2, 2, values=[[0, 0], [3, 4]], fixed=True), 2, 0)],
     [(S(T(3, 4), 2, 2), RuntimeError, "dim must be"), NUMBER_AS_KEEPDIM,
-     (S(T(3), "2"), TypeError, "p must be a number, got str"), FRACTIONS],
+     (S(T(3), "2"), TypeError, "p must be a number, got str"),
+     (S(T(0), math.inf), RuntimeError, "norm: a tensor with no elements"), FRACTIONS],
     choices={"p": (0, 0.5, 1, 1.5, 2, 3, math.inf, -math.inf, -2)},
     differs=_WIDE_POWERS,
 )  # fmt: skip

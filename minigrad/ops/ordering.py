@@ -10,16 +10,11 @@ from minigrad._core import Operation, Tensor, Variable
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, maximum, minimum
 from minigrad.ops.indexing import elements
-from minigrad.ops.reduction import APART, BOOL_DIM, NO_SUCH_DIM, NUMBER_AS_KEEPDIM, along, size_after
+from minigrad.ops.reduction import APART, BOOL_DIM, NO_SUCH_DIM, NUMBER_AS_KEEPDIM, along, refuse_empty, size_after
 from minigrad.ops.shape import broadcast_to, flag, reshape, size_of, whole, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
 
 # ---------------------------------------------------------------- full extremes
-
-
-def refuse_empty(x, name):
-    if x.size == 0:
-        raise RuntimeError(f"{name}: a tensor with no elements has none")
 
 
 def _to_tied(g, x, out):

@@ -54,6 +54,12 @@ def floating_only(x, name):
         )
 
 
+def refuse_empty(x, name):
+    """For what has no value then, and would end in NumPy's words."""
+    if x.size == 0:
+        raise RuntimeError(f"{name}: a tensor with no elements has none")
+
+
 def wide_type(x):
     """The type in which full reductions of x are computed."""
     return np.float64 if x.dtype.kind == "f" else np.int64
@@ -415,6 +421,7 @@ def equal(input, other):
 
 def _histogram(x, bins, low, high):
     floating_only(x, "histc")
+    refuse_empty(x, "histc")
     if low == high:
         low, high = float(x.min()), float(x.max())
     if low == high:
@@ -457,6 +464,7 @@ row(
     "histc", histc, [S(T(3, 4)), S(T(20), 5), S(T(20), 4, -1, 1), S(T(3, values=[2, 2, 2]), 3),
                      S(T(20), bins=3, min=0, max=2)],
     [(S(T(3), 0), RuntimeError, "bins must be positive"), (S(T(3), 2, 1, 0), RuntimeError, "max must not be smaller"),
+     (S(T(0)), RuntimeError, "histc: a tensor with no elements"),
      (S(T(1, values=[1e30])), RuntimeError, "no 100 intervals can be told apart"),
      (S(T(2, values=[1, math.nan])), RuntimeError, "between nan and nan")],
     differs={"huge": "PyTorch counts into intervals of no width"},
