@@ -236,10 +236,8 @@ cdef object apply(Operation operation, tuple args):
                 if v._view_of is not None:
                     check_view(v, operation.name)
                 is_volatile |= v._volatile
-                if i < 63 and requires_grad(v):
-                    needs |= 1 << i
-                elif i >= 63 and requires_grad(v):
-                    needs |= 1 << 62
+                if requires_grad(v):
+                    needs |= <long> 1 << min(i, 62)      # a bare 1 is C's int, which has no bit 32
                 array = variable_array(v)
             else:
                 array = (<Tensor> a).array

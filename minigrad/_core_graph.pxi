@@ -333,7 +333,7 @@ cdef class OperationNode(Node):
         else:
             result = [None] * n
             for i in range(n):
-                if needs & operation._passes & 1 << i:
+                if (needs & operation._passes) >> i & 1:
                     result[i] = grads
                 elif needs >> i & 1:
                     formula = <tuple> PyTuple_GET_ITEM(operation._formulas, i)

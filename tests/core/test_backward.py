@@ -217,6 +217,16 @@ def test_cat_of_one_hundred():
 # ---------------------------------------------------------------- only what is needed
 
 
+@pytest.mark.parametrize("place", [0, 30, 31, 32, 33, 61, 62, 63, 69])
+def test_one_of_seventy_requires_grad(place):
+    """In C a bit beyond the 31st has to be asked for: the others must not stand in for it."""
+    x = leaf(3)
+    y = torch.cat([x if k == place else Variable(double(k)) for k in range(70)])
+    assert y.requires_grad
+    y.backward(torch.arange(0, 70).double())
+    assert numbers(x.grad) == [place]
+
+
 def test_formulas_run_only_for_those_who_need_them():
     operation, calls = counted()
     a, b, c = leaf(1), Variable(double(2)), leaf(3)
