@@ -196,10 +196,12 @@ cdef class Value:
         return operations["neg"](self)
 
     def __pow__(self, other, modulus):
-        return NotImplemented if is_stranger(other, "__rpow__") else operations["pow"](self, other)
+        if modulus is not None or is_stranger(other, "__rpow__"):
+            return NotImplemented
+        return operations["pow"](self, other)
 
     def __rpow__(self, other, modulus):
-        return operations["pow"](other, self)
+        return NotImplemented if modulus is not None else operations["pow"](other, self)
 
     def __mod__(self, other):
         return NotImplemented if is_stranger(other, "__rmod__") else operations["remainder"](self, other)

@@ -262,3 +262,11 @@ def test_types_in_a_stack_and_numbers_in_a_loss():
         torch.stack([Variable(torch.ones(2)), Variable(torch.ones(2).double())])
     x = Variable(torch.LongTensor([[1, 2]]))
     assert refused(F.pairwise_distance, x, x).startswith("pairwise_distance: a minigrad.LongTensor takes whole numbers")
+
+
+@pytest.mark.parametrize("wrap", [lambda t: t, Variable])
+def test_a_modulus_of_pow_is_refused(wrap):
+    x = wrap(torch.ones(2))
+    for arguments in ((x, 2, 3), (2, x, 3)):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            pow(*arguments)
