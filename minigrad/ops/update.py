@@ -34,6 +34,7 @@ def _steps(formula):
             left = _by_kernels_elsewhere(name, left, numbers)
             with np.errstate(all="ignore"):
                 for row in left:
+                    arrays.check_writable(name, row[0])
                     arrays.run(formula, *row, *numbers)
 
     step.__name__ = step.__qualname__ = f"{name}_step"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as torch
-from minigrad import nn
+from minigrad import nn, optim
 from minigrad.autograd import Variable
 
 ROUTES = {
@@ -48,6 +48,15 @@ def test_data_of_expanded_variables():
                    lambda: v.normal_(), lambda: v.fill_(1)):  # fmt: skip
         with pytest.raises(RuntimeError, match="memory cannot be written: it is expanded"):
             change()
+
+
+@pytest.mark.parametrize("algorithm", ["SGD", "Adam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "ASGD", "Rprop"])
+def test_parameters_of_optimisers(algorithm):
+    p = nn.Parameter(torch.ones(1, 3).expand(2, 3))
+    p.grad = Variable(torch.ones(2, 3))
+    words = f"^{algorithm.lower()}: the target's memory cannot be written: it is expanded"
+    with pytest.raises(RuntimeError, match=words):
+        getattr(optim, algorithm)([p], lr=0.1).step()
 
 
 def test_other_memory_can_be_written():
