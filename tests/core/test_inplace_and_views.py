@@ -134,12 +134,14 @@ def test_changed_base_is_noticed_by_what_saved_a_view_and_the_other_way_round():
 
 
 def test_value_that_no_formula_needs_may_change():
-    x = leaf([1, 2]) * 1
+    start = leaf([1, 2])
+    x = start * 1
     out = x + 3
     other = x * Variable(double([5, 6]))
     x.mul_(2)
     out.backward(double([1, 1]))
     other.backward(double([1, 1]))
+    assert numbers(start.grad) == [1 + 5, 1 + 6]
 
 
 @pytest.mark.parametrize("program", [lambda x, w: x / w, lambda x, w: 1.5 / w, lambda x, w: (x + 0).div_(w)])
