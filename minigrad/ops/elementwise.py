@@ -448,8 +448,13 @@ row(
 )  # fmt: skip
 
 
-maximum = pointwise("max", np.maximum, a=lambda g, a, b: keep(g, a > b), b=lambda g, a, b: keep(g, a <= b))
-minimum = pointwise("min", np.minimum, a=lambda g, a, b: keep(g, a < b), b=lambda g, a, b: keep(g, a >= b))
+# Who loses gets 0; against a nan, of which every comparison is false, nobody does.
+maximum = pointwise(
+    "max", np.maximum, a=lambda g, a, b: keep(g, (a <= b) == 0), b=lambda g, a, b: keep(g, (a > b) == 0)
+)
+minimum = pointwise(
+    "min", np.minimum, a=lambda g, a, b: keep(g, (a >= b) == 0), b=lambda g, a, b: keep(g, (a < b) == 0)
+)
 
 
 @quiet

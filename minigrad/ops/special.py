@@ -11,6 +11,7 @@ from minigrad import kernels
 from minigrad._core import Operation
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import exp, pointwise, quiet, unary
+from minigrad.ops.reduction import nonzero_or_one
 from minigrad.ops.table import S, T, row
 
 
@@ -32,9 +33,11 @@ def _no_third(g):
 digamma = Operation("digamma", _compiled("digamma"), "x", derivatives={"x": lambda g, x: g * trigamma(x)})
 trigamma = Operation("trigamma", _compiled("trigamma"), "x", derivatives={"x": _no_third})
 
+# At the origin, which has no angle, the derivative is taken as 0.
 atan2 = pointwise(
-    "atan2", quiet(np.arctan2), a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b)
-)
+    "atan2", quiet(np.arctan2),
+    a=lambda g, a, b: g * b / nonzero_or_one(a * a + b * b), b=lambda g, a, b: -g * a / nonzero_or_one(a * a + b * b),
+)  # fmt: skip
 
 row("erf", erf, [S(T(3, 4)), S(T(1)), S(T(2, 3, 2, low=-4, high=4))], in_place=True, pointwise=True)
 row("erfinv", erfinv, [S(T(3, 4, low=-0.95, high=0.95)), S(T(1, low=-0.5, high=0.5))], in_place=True, pointwise=True)

@@ -123,6 +123,20 @@ def test_a_nan_is_on_one_side_of_a_kink(function, slope):
     assert numbers(x.grad) == pytest.approx([slope], nan_ok=True)
 
 
+@pytest.mark.parametrize("function", [torch.max, torch.min])
+def test_nobody_loses_against_a_nan(function):
+    """As in the era: the gradient reaches the nan, and is not 0 on both sides."""
+    a, b = floats(np.nan, 1, 1, 1, grad=True), floats(1, np.nan, 1, 2, grad=True)
+    function(a, b).sum().backward()
+    assert [x + y for x, y in zip(numbers(a.grad), numbers(b.grad))] == [2, 2, 1, 1]
+
+
+def test_the_angle_of_the_origin_has_no_slope():
+    a, b = floats(0, 0, 1, grad=True), floats(0, 2, 0, grad=True)
+    torch.atan2(a, b).sum().backward()
+    assert (numbers(a.grad), numbers(b.grad)) == ([0, 0.5, 0], [0, 0, -1])
+
+
 def test_variance_of_numbers_far_from_zero():
     x = torch.FloatTensor([1e4 + k % 2 for k in range(1000)])
     assert x.var() == pytest.approx(0.25025025, rel=1e-7)
