@@ -529,3 +529,29 @@ def test_processes_read_the_program_as_it_is_read(run, tmp_path, method):
     (tmp_path / "helper.py").write_text("def f(x):\n    return x.cuda(async=True)\n\nfactor = 3\n", encoding="utf-8")
     done = run(HOGWILD, method)
     assert done.stdout == "<class 'torch.FloatTensor'> <class 'torch.FloatTensor'>\n[0, 0] [3.0, 6.0]\n", done.stderr
+
+
+LOADER = """
+import sys, threading
+import torch
+import torch.multiprocessing as mp
+
+class Net(torch.nn.Module):
+    pass
+
+def work(place):
+    print(place, type(torch.load("net.pkl")).__name__, flush=True)
+
+if __name__ == "__main__":
+    torch.save(Net(), "net.pkl")
+    for place, kind in (("thread", threading.Thread), ("process", mp.get_context(sys.argv[1]).Process)):
+        worker = kind(target=work, args=(place,))
+        worker.start()
+        worker.join()
+"""
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_load_trusts_the_programs_files_in_threads_and_processes_too(run, method):
+    done = run(LOADER, method)
+    assert (done.stdout, done.stderr) == ("thread Net\nprocess Net\n", "")

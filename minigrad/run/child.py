@@ -1,7 +1,7 @@
 """Processes that a program starts afresh (the start methods spawn and forkserver): they read the program again.
 
 Python has such a process run the program's file, as a module `__mp_main__`, to find its functions there. Here it runs
-this module in that file's place, which answers `import torch` first and reads the program as `run` does.
+`child_program` in that file's place, which answers `import torch` first and reads the program as `run` does.
 """
 
 import os
@@ -20,7 +20,7 @@ def install(path, cpu):
     def get_preparation_data(name):
         data = plain(name)
         if data.pop("init_main_from_path", None) is not None:
-            data["init_main_from_name"] = __name__
+            data["init_main_from_name"] = "minigrad.run.child_program"
         return data
 
     spawn.get_preparation_data = get_preparation_data
@@ -30,6 +30,7 @@ def main(namespace):
     """Run the program in `namespace`, that of the module that stands for it."""
     from minigrad import cuda, torch_names
     from minigrad.run import numpy_eases, source
+    from minigrad.serialization import trust_from_now_on
 
     path = os.environ[_PROGRAM]
     install(path, os.environ[_CPU])  # for processes of its own
@@ -37,10 +38,7 @@ def main(namespace):
     numpy_eases.install()
     if os.environ[_CPU]:
         cuda.use_cpu()
+    trust_from_now_on()
     source.install(os.path.dirname(os.path.realpath(path)))
     namespace["__file__"] = path
     exec(source.compiled(source.read(path), path), namespace)
-
-
-if __name__ == "__mp_main__":
-    main(globals())

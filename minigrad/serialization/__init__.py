@@ -40,7 +40,8 @@ from minigrad.utils.callers import warn
 
 __all__ = ["SourceChangeWarning", "load", "load_safetensors", "save", "save_safetensors", "trusting"]
 
-_trust = contextvars.ContextVar("minigrad.serialization.trust", default=False)
+_trust = contextvars.ContextVar("minigrad.serialization.trust", default=None)  # None outside of any `trusting`
+_trust_everywhere = False
 
 
 class SourceChangeWarning(Warning):
@@ -55,6 +56,17 @@ def trusting(trust=True):
         yield
     finally:
         _trust.reset(token)
+
+
+def trust_from_now_on():
+    """Let `load` without a trust argument mean load(..., trust=True) for the rest of this process, in every thread."""
+    global _trust_everywhere
+    _trust_everywhere = True
+
+
+def _trust_here():
+    here = _trust.get()
+    return _trust_everywhere if here is None else here
 
 
 def _checked_trust(trust):
@@ -125,7 +137,7 @@ def load(f, map_location=None, pickle_module=pickle, trust=None):
     """
     check_file("load", f, "read")
     check_map_location(map_location)
-    trust = _trust.get() if trust is None else _checked_trust(trust)
+    trust = _trust_here() if trust is None else _checked_trust(trust)
     if pickle_module is not pickle and trust is not True:
         raise ValueError("load: another pickle_module runs whatever the file says: it needs trust=True")
     if is_safetensors(f):
