@@ -16,8 +16,8 @@ from pathlib import Path
 
 import measure
 
-CHOSEN = measure.options(__doc__)
 measure.PAGE = Path(__file__).parents[1] / "docs" / "performance-gpu.md"
+CHOSEN = measure.options(__doc__)
 
 import numpy as np  # noqa: E402, after the number of threads is set
 
