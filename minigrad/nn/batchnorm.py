@@ -2,7 +2,7 @@
 
 from minigrad._core import array_of, like, tensor_from_array
 from minigrad.nn.module import Module
-from minigrad.nn.parameter import empty
+from minigrad.nn.parameter import check_sizes, empty
 from minigrad.nn.recurrent_checks import other_type
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import sqrt
@@ -73,12 +73,7 @@ class BatchNorm1d(Module):
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True):
         super().__init__()
-        if isinstance(num_features, bool) or not hasattr(num_features, "__index__"):
-            raise TypeError(
-                f"BatchNorm1d: num_features must be an int, got {num_features!r} ({type(num_features).__name__})"
-            )
-        if num_features < 1:
-            raise ValueError(f"BatchNorm1d: num_features must be at least 1, got {num_features}")
+        check_sizes("BatchNorm1d", num_features=num_features)
         self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, affine
         if affine:
             self.weight, self.bias = empty(num_features), empty(num_features)

@@ -8,7 +8,7 @@ import math
 from minigrad._core import array_of
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
-from minigrad.nn.parameter import empty
+from minigrad.nn.parameter import check_sizes, empty
 from minigrad.nn.recurrent_checks import other_type
 from minigrad.ops.linear import linear
 
@@ -24,14 +24,6 @@ __all__ = [
     "Linear",
     "PairwiseDistance",
 ]
-
-
-def _positive(layer, **sizes):
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not hasattr(size, "__index__"):
-            raise TypeError(f"{layer}: {name} must be an int, got {size!r} ({type(size).__name__})")
-        if size < 1:
-            raise ValueError(f"{layer}: {name} must be at least 1, got {size}")
 
 
 class _Affine(Module):
@@ -73,7 +65,7 @@ class Linear(_Affine):
 
     def __init__(self, in_features, out_features, bias=True):
         super().__init__()
-        _positive("Linear", in_features=in_features, out_features=out_features)
+        check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = empty(out_features, in_features)
         self._add_bias(bias)
@@ -103,7 +95,7 @@ class Bilinear(_Affine):
 
     def __init__(self, in1_features, in2_features, out_features, bias=True):
         super().__init__()
-        _positive("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
+        check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = empty(out_features, in1_features, in2_features)
         self._add_bias(bias)
@@ -139,7 +131,7 @@ class Embedding(Module):
         sparse=False,
     ):  # fmt: skip
         super().__init__()
-        _positive("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
@@ -188,7 +180,7 @@ class EmbeddingBag(Module):
         self, num_embeddings, embedding_dim, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean"
     ):
         super().__init__()
-        _positive("EmbeddingBag", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        check_sizes("EmbeddingBag", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if mode not in ("mean", "sum"):
             raise ValueError(f"EmbeddingBag: mode must be 'mean' or 'sum', got {mode!r}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim

@@ -40,6 +40,15 @@ def _rebuild(cls, data, requires_grad, hooks):
     return p
 
 
+def check_sizes(name, **sizes):
+    """Sizes given to a layer's constructor must be positive ints; name: the layer's."""
+    for argument, value in sizes.items():
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise TypeError(f"{name}: {argument} must be an int, got {value!r} ({type(value).__name__})")
+        if value < 1:
+            raise ValueError(f"{name}: {argument} must be at least 1, got {value}")
+
+
 def empty(*size):
     """A Parameter of the default type with that size, not initialised."""
     return Parameter(tensor_from_array(default_tensor_type().empty(size)))

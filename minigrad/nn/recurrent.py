@@ -11,7 +11,7 @@ from minigrad._core import array_of
 from minigrad.nn import functional
 from minigrad.nn import recurrent_checks as checks
 from minigrad.nn.module import Module
-from minigrad.nn.parameter import empty
+from minigrad.nn.parameter import check_sizes, empty
 from minigrad.nn.utils.rnn import PackedSequence
 from minigrad.ops.recurrent import CELLS, GATES, join_states, recurrent, recurrent_step, split_state, zero_state
 from minigrad.ops.recurrent_reference import each, over_time, stacked
@@ -50,7 +50,7 @@ class _Layers(Module):
     def __init__(self, input_size, hidden_size, num_layers, batch_first, dropout, bidirectional):
         super().__init__()
         name = type(self).__name__
-        checks.check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout <= 1:
             raise ValueError(f"{name}: dropout must be a probability from 0 to 1, got {dropout!r}")
         if dropout and num_layers == 1:
@@ -372,7 +372,7 @@ class _Cell(RNNCellBase):
     def __init__(self, gates, input_size, hidden_size, bias):
         super().__init__()
         name = type(self).__name__
-        checks.check_sizes(name, input_size=input_size, hidden_size=hidden_size)
+        check_sizes(name, input_size=input_size, hidden_size=hidden_size)
         self.bias = checks.check_bias(name, bias, ": input_size, hidden_size, bias")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.weight_ih = empty(gates * hidden_size, input_size)

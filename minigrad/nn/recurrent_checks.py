@@ -23,15 +23,6 @@ def describe(value):
     return type(value).__name__
 
 
-def check_sizes(name, **sizes):
-    """Sizes given to a constructor must be positive ints."""
-    for argument, value in sizes.items():
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise TypeError(f"{name}: {argument} must be an int, got {value!r} ({type(value).__name__})")
-        if value < 1:
-            raise ValueError(f"{name}: {argument} must be at least 1, got {value}")
-
-
 def check_bias(name, bias, hint):
     """`bias` as a bool. A number is taken for its truth, with a warning that says where the number may belong."""
     if isinstance(bias, bool):
