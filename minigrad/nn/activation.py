@@ -5,7 +5,7 @@
 
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
-from minigrad.nn.parameter import empty
+from minigrad.nn.parameter import check_sizes, empty
 from minigrad.ops.shape import size_of
 from minigrad.utils.callers import warn
 
@@ -300,6 +300,7 @@ class PReLU(_Plain):
 
     def __init__(self, num_parameters=1, init=0.25):
         super().__init__()
+        check_sizes("PReLU", num_parameters=num_parameters)
         self.num_parameters = num_parameters
         self.weight = empty(num_parameters)
         self.weight.data.fill_(init)

@@ -86,6 +86,7 @@ def test_layers_say_how_to_convert_their_input_and_not_their_weights(layer, size
         (lambda: nn.Embedding(0, 3), ValueError, "num_embeddings"),
         (lambda: nn.Embedding(5, 3, padding_idx=5), ValueError, "padding_idx must be below num_embeddings=5"),
         (lambda: nn.EmbeddingBag(5, 3, mode="max"), ValueError, "'mean' or 'sum', got 'max'"),
+        (lambda: nn.PReLU(0), ValueError, "PReLU: num_parameters must be at least 1, got 0"),
         (lambda: nn.Dropout(1.5), ValueError, r"must be in \[0, 1\], got 1.5"),
         (lambda: nn.AlphaDropout(-0.1), ValueError, "AlphaDropout"),
         (lambda: F.dropout(V(3), 2), ValueError, "dropout: p"),
