@@ -2,8 +2,7 @@
 
 from minigrad._core import array_of, like, tensor_from_array
 from minigrad.nn.module import Module
-from minigrad.nn.parameter import check_sizes, empty
-from minigrad.nn.recurrent_checks import other_type
+from minigrad.nn.parameter import check_sizes, empty, other_type
 from minigrad.ops import arrays
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.shape import size_of

@@ -8,8 +8,7 @@ import math
 from minigrad._core import array_of
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
-from minigrad.nn.parameter import check_sizes, empty
-from minigrad.nn.recurrent_checks import other_type
+from minigrad.nn.parameter import check_sizes, empty, other_type
 from minigrad.ops.linear import linear
 
 __all__ = [

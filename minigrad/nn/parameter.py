@@ -1,8 +1,8 @@
-"""Parameter: a Variable that a Module registers as its own when it becomes an attribute."""
+"""Parameter: a Variable that a Module registers as its own when it becomes an attribute; and what layers ask of it."""
 
 import numpy as np
 
-from minigrad._core import Variable, array_of, tensor_from_array, variable_from_array
+from minigrad._core import Variable, array_of, tensor_from_array, type_name, variable_from_array
 from minigrad.ops import arrays
 from minigrad.tensor.types import default_tensor_type
 
@@ -47,6 +47,17 @@ def check_sizes(name, **sizes):
             raise TypeError(f"{name}: {argument} must be an int, got {value!r} ({type(value).__name__})")
         if value < 1:
             raise ValueError(f"{name}: {argument} must be at least 1, got {value}")
+
+
+def other_type(name, argument, array, wanted):
+    """What to say of an argument whose type is not that of the weights."""
+    methods = {"f": ".float()", "d": ".double()"}
+    method = methods.get(wanted.dtype.char, f".type('{type_name(wanted)}')")
+    other = methods.get(array.dtype.char)
+    return (
+        f"{name}: {argument} must have the type of the weights, {type_name(wanted)}, got {type_name(array)}; "
+        f"convert it with {method}" + (f", or the module with {other}" if other else "")
+    )
 
 
 def empty(*size):

@@ -10,6 +10,7 @@ from numbers import Real
 
 from minigrad import _core
 from minigrad._core import Tensor, Variable, array_of, type_name
+from minigrad.nn.parameter import other_type
 from minigrad.ops.shape import broadcast_to, index
 from minigrad.utils.callers import warn
 
@@ -80,17 +81,6 @@ def check_type(name, argument, value, weight):
             return
         raise RuntimeError(f"{name}: only Float and Double tensors can be computed with here, got {type_name(array)}")
     raise RuntimeError(other_type(name, argument, array, wanted))
-
-
-def other_type(name, argument, array, wanted):
-    """What to say of an argument whose type is not that of the weights."""
-    methods = {"f": ".float()", "d": ".double()"}
-    method = methods.get(wanted.dtype.char, f".type('{type_name(wanted)}')")
-    other = methods.get(array.dtype.char)
-    return (
-        f"{name}: {argument} must have the type of the weights, {type_name(wanted)}, got {type_name(array)}; "
-        f"convert it with {method}" + (f", or the module with {other}" if other else "")
-    )
 
 
 def check_input(name, x, input_size, batch_first, weight):

@@ -17,7 +17,7 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, quiet
 from minigrad.ops.operands import dtype_of
 from minigrad.ops.shape import index as basic_index
-from minigrad.ops.shape import seen_as, size_of, sum_to_size, whole, wrap_dim
+from minigrad.ops.shape import seen_as, size_of, sum_to_size, whole_number, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
 
 LONG = np.dtype(np.int64)
@@ -434,7 +434,7 @@ def unfold(input, dim, size, step):
     """
     full = size_of(input)
     dim = wrap_dim(dim, len(full), "unfold: dim")
-    size, step = whole(size, "unfold: size"), whole(step, "unfold: step")
+    size, step = whole_number(size, "unfold: size"), whole_number(step, "unfold: step")
     if not 1 <= size <= full[dim]:
         raise RuntimeError(f"unfold: size must be from 1 to {full[dim]}, the size of dimension {dim}, got {size}")
     if step < 1:

@@ -14,8 +14,8 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import clip, keep, log, quiet, sigmoid, sign
 from minigrad.ops.indexing import check_bounds, check_index, raw
 from minigrad.ops.neural import log_softmax
-from minigrad.ops.shape import reshape, seen_as, size_of
 from minigrad.ops.reduction import refuse_empty
+from minigrad.ops.shape import seen_as, size_of
 from minigrad.ops.table import S, T, row
 from minigrad.utils.callers import warn
 

@@ -14,7 +14,7 @@ from minigrad.ops import arrays, moving
 from minigrad.ops.elementwise import BOUNDS, abs, bounds, clip, exp, keep, neg, plain_number, quiet, sigmoid, tanh
 from minigrad.ops.indexing import add_at, check_bounds, check_index, raw, rows
 from minigrad.ops.reduction import along, average, refuse_empty, total
-from minigrad.ops.shape import index, reshape, seen_as, size_of, wrap_dim
+from minigrad.ops.shape import index, seen_as, size_of, wrap_dim
 from minigrad.ops.table import S, T, row
 
 _FUNCTIONAL = {"method": False, "exported": ("functional",)}

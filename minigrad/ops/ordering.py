@@ -11,7 +11,7 @@ from minigrad.ops import arrays
 from minigrad.ops.elementwise import keep, maximum, minimum
 from minigrad.ops.indexing import elements
 from minigrad.ops.reduction import APART, BOOL_DIM, NO_SUCH_DIM, NUMBER_AS_KEEPDIM, along, refuse_empty, size_after
-from minigrad.ops.shape import broadcast_to, flag, reshape, size_of, whole, wrap_dim
+from minigrad.ops.shape import broadcast_to, flag, reshape, size_of, whole_number, wrap_dim
 from minigrad.ops.table import ALL, S, T, row
 
 # ---------------------------------------------------------------- full extremes
@@ -153,7 +153,7 @@ def mode(input, dim=-1, keepdim=False):
 
 
 def _checked_k(name, input, k, dim):
-    count, k = size_of(input)[dim], whole(k, f"{name}: k")
+    count, k = size_of(input)[dim], whole_number(k, f"{name}: k")
     if not 1 <= k <= count:
         raise RuntimeError(f"{name}: k must be from 1 to {count}, the size of dimension {dim}, got {k}")
     return k

@@ -23,7 +23,7 @@ def size_of(x):
         refuse(x)
 
 
-def whole(value, name):
+def whole_number(value, name):
     """The argument called `name` as an int."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an int, got {type(value).__name__}")
@@ -32,7 +32,7 @@ def whole(value, name):
 
 def wrap_dim(dim, ndim, name="dim", extra=0):
     """A dimension counted from the front; negative ones count from the end. `extra`: room for new dimensions."""
-    dim, limit = whole(dim, name), ndim + extra
+    dim, limit = whole_number(dim, name), ndim + extra
     if not -limit <= dim < limit:
         raise RuntimeError(f"{name} must be from {-limit} to {limit - 1} for {ndim} dimensions, got {dim}")
     return dim % limit
@@ -325,14 +325,14 @@ def _placed(x, where, size):
 def select(input, dim, index):
     """select(input, dim, index): the view input[:, ..., index] without dimension dim; a Number of a 1-D Tensor."""
     dim = wrap_dim(dim, len(size_of(input)), "select: dim")
-    return input[(slice(None),) * dim + (whole(index, "select: index"),)]
+    return input[(slice(None),) * dim + (whole_number(index, "select: index"),)]
 
 
 def narrow(input, dimension, start, length):
     """narrow(input, dimension, start, length): the view of elements start to start + length - 1 along dimension."""
     size = size_of(input)
     dim = wrap_dim(dimension, len(size), "narrow: dimension")
-    start, length = whole(start, "narrow: start"), whole(length, "narrow: length")
+    start, length = whole_number(start, "narrow: start"), whole_number(length, "narrow: length")
     if length < 1 or start < 0 or start + length > size[dim]:
         raise RuntimeError(
             f"narrow: start {start} and length {length} leave dimension {dim} of size {size[dim]}; at least "
