@@ -105,7 +105,8 @@ row(
     differs=_WIDE_POWERS,
 )  # fmt: skip
 row(
-    "dist", dist, [S(T(3, 4), T(3, 4)), S(T(3, 4), T(4), 3), S(T(1), T(1), 1)],
+    "dist", dist,
+    [S(T(3, 4), T(3, 4)), S(APART, T(4, low=-1.95, high=2.11, distinct=True), 3), S(T(1), T(1), 1)],
     [(S(T(3, 4), T(3, 5)), RuntimeError, "do not broadcast")],
     differs=_WIDE_POWERS,
 )  # fmt: skip
