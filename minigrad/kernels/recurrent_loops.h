@@ -11,6 +11,7 @@
 #include "gates.h"
 #include "threads.h"
 #include "panels.h"
+#include "tiles.h"
 #include "product.h"
 
 /* A slice of the batch is at least so many sequences: with fewer, reading the panels takes longer than the products. */
