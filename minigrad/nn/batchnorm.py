@@ -38,7 +38,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         # Channels last, so that one reduction over dimension 0 serves any number of dimensions.
         rows = input
         if len(size) > 2:
-            rows = input.view(size[0], size[1], -1).transpose(1, 2).contiguous().view(-1, size[1])
+            rows = input.permute(0, *range(2, len(size)), 1).contiguous().view(-1, size[1])
         mean = rows.mean(0)
         centred = rows - mean
         var = (centred * centred).mean(0)

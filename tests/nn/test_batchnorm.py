@@ -67,6 +67,23 @@ def test_gradients_to_second_order(size, training, rng):
     assert gradgradcheck(normalised, inputs, grads)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("order", [(0, 2, 1), (2, 0, 1), (1, 2, 0)])
+def test_input_need_not_be_contiguous(training, order, rng):
+    """Features of a sequence, batch x length x features, are normalised as they are turned: x.transpose(1, 2)."""
+    layer, x = layer_and_input((4, 3, 5), rng)
+    layer.train(training)
+    turned = Variable(torch.from_numpy(np.ascontiguousarray(x.transpose(np.argsort(order)))), requires_grad=True)
+    plain = Variable(torch.from_numpy(x), requires_grad=True)
+    factors = Variable(torch.from_numpy(rng.normal(size=x.shape)))
+    expected = layer(plain)
+    (expected * factors).sum().backward()
+    found = layer(turned.permute(*order))
+    (found * factors).sum().backward()
+    np.testing.assert_allclose(found.data.numpy(), expected.data.numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(turned.grad.permute(*order).data.numpy(), plain.grad.data.numpy(), rtol=0, atol=1e-12)
+
+
 def test_a_graph_of_evaluation_outlives_the_buffers():
     layer = nn.BatchNorm1d(2).eval()
     x = Variable(torch.ones(3, 2), requires_grad=True)
