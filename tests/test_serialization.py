@@ -119,6 +119,18 @@ def test_minigrads_own_modules_need_no_trust():
     assert repr(again([net, net][:1])[0]) == repr(net)
 
 
+def test_modules_with_weight_norm_need_no_trust():
+    net = nn.Sequential(nn.utils.weight_norm(nn.Linear(2, 3)), nn.utils.weight_norm(nn.Linear(3, 2), dim=None))
+    made = again(net)
+    x = Variable(torch.ones(4, 2))
+    assert made(x).data.tolist() == net(x).data.tolist()
+    made[0].weight_g.data.mul_(2)  # the weight is computed from it before each forward, as in the module saved
+    net[0].weight_g.data.mul_(2)
+    assert made(x).data.tolist() == net(x).data.tolist()
+    nn.utils.remove_weight_norm(made[0])
+    assert [name for name, _ in made[0].named_parameters()] == ["bias", "weight"]
+
+
 def test_packed_sequences():
     packed = nn.utils.rnn.pack_padded_sequence(Variable(torch.randn(3, 2, 1)), [3, 2])
     made = again(packed)

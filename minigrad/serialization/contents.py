@@ -19,6 +19,7 @@ from minigrad import nn
 from minigrad._core import Tensor, Variable, tensor_from_array
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.utils.rnn import PackedSequence
+from minigrad.nn.utils.weight_norm import WeightNorm
 from minigrad.serialization.unpickler import Policy, add_items, check_key, foreign
 from minigrad.tensor import memory
 from minigrad.tensor.random import Generator
@@ -301,6 +302,7 @@ NAMES = {
     ("minigrad.nn.parameter", "Parameter"): Parameter,
     ("minigrad.nn.parameter", "_rebuild"): rebuild_parameter_class,
     ("minigrad.nn.utils.rnn", "PackedSequence"): PackedSequence,
+    ("minigrad.nn.utils.weight_norm", "WeightNorm"): WeightNorm,
     ("minigrad.tensor.random", "Generator"): Generator,
     ("_codecs", "encode"): _encode,
     ("argparse", "Namespace"): argparse.Namespace,
@@ -420,7 +422,9 @@ class PlainPolicy(Policy):
 
     @staticmethod
     def _is_own(cls):
-        return cls is argparse.Namespace or (issubclass(cls, nn.Module) and cls.__module__.startswith("minigrad.nn."))
+        # A WeightNorm is the hook of a module with weight_norm: two attributes, and it writes to that module only.
+        plain = cls in (argparse.Namespace, WeightNorm)
+        return plain or (issubclass(cls, nn.Module) and cls.__module__.startswith("minigrad.nn."))
 
     def build(self, obj, state):
         cls = type(obj)
