@@ -60,7 +60,7 @@ def linear(x, weight, bias=None):
         return None
     cdef long depth = cnp.PyArray_DIM(<array>weight, 1), width = cnp.PyArray_DIM(<array>weight, 0)
     cdef const void *add = NULL
-    if cnp.PyArray_DIM(<array>x, cnp.PyArray_NDIM(<array>x) - 1) != depth:
+    if cnp.PyArray_DIM(<array>x, cnp.PyArray_NDIM(<array>x) - 1) != depth or depth == 0 or width == 0:
         return None
     if bias is not None:
         if type_of(bias) != type or cnp.PyArray_NDIM(<array>bias) != 1 or cnp.PyArray_DIM(<array>bias, 0) != width:
@@ -76,7 +76,7 @@ def linear_input(g, weight):
     if type < 0 or type_of(weight) != type or cnp.PyArray_NDIM(<array>weight) != 2:
         return None
     cdef long depth = cnp.PyArray_DIM(<array>weight, 0), width = cnp.PyArray_DIM(<array>weight, 1)
-    if cnp.PyArray_DIM(<array>g, cnp.PyArray_NDIM(<array>g) - 1) != depth:
+    if cnp.PyArray_DIM(<array>g, cnp.PyArray_NDIM(<array>g) - 1) != depth or depth == 0:
         return None
     return with_rows_of(product(type, cnp.PyArray_SIZE(<array>g) // depth, width, depth, cnp.PyArray_DATA(<array>g),
                                 False, cnp.PyArray_DATA(<array>weight), False, NULL), <array>g, width)
@@ -89,6 +89,8 @@ def linear_weight(g, x):
         return None
     cdef int last = cnp.PyArray_NDIM(<array>g) - 1
     cdef long rows = cnp.PyArray_DIM(<array>g, last), width = cnp.PyArray_DIM(<array>x, last)
+    if rows == 0:
+        return None
     cdef long depth = cnp.PyArray_SIZE(<array>g) // rows
     if cnp.PyArray_SIZE(<array>x) != depth * width:
         return None

@@ -53,6 +53,18 @@ def test_matmul_takes_transposes(rng, dtype, rows, depth, width):
             close(kernels.matmul(left, right), wanted, dtype)
 
 
+def test_products_without_elements_are_declined():
+    for rows in (0, 2):  # no features, no outputs, neither
+        for inputs, outputs in ((0, 3), (3, 0), (0, 0)):
+            x, w, g = np.ones((rows, inputs)), np.ones((outputs, inputs)), np.ones((rows, outputs))
+            assert kernels.linear(x, w) is None
+            assert outputs or kernels.linear_input(g, w) is None
+            assert outputs or kernels.linear_weight(g, x) is None
+            assert kernels.matmul(x, w.T) is None
+    nothing = kernels.linear(np.ones((0, 2)), np.ones((3, 2)))
+    assert nothing.shape == (0, 3)
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 1000])
 def test_squared_error(rng, dtype, n):
