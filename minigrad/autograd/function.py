@@ -164,7 +164,7 @@ class Function(_Context, metaclass=_FunctionMeta):
         ctx = self
         if self._node is not None:  # a second call: the first one's graph keeps its own context
             ctx = copy.copy(self)
-            ctx._saved, ctx._released, ctx._dirty, ctx._constant = None, False, (), ()
+            ctx._saved, ctx._released = None, False
         return _core.timed(type(self).__name__, _call, ctx, lambda ctx, *tensors: ctx.forward(*tensors), args)
 
     # An old-style instance is itself the grad_fn of its results.
@@ -250,7 +250,7 @@ def _call(ctx, forward, args):
     ctx.needs_input_grad = tuple(isinstance(a, Variable) and a.requires_grad and not is_volatile for a in args)
     ctx._input_sizes = tuple(tuple(array_of(a).shape) if isinstance(a, Variable) else None for a in args)
     ctx._input_types = tuple(arrays.type_of(array_of(a)) if isinstance(a, Variable) else None for a in args)
-    ctx._to_save = None
+    ctx._to_save, ctx._dirty, ctx._constant = None, (), ()  # also what an earlier call left that recorded nothing
     tensors = tuple(a.data if isinstance(a, Variable) else a for a in args)
     result = forward(ctx, *tensors)
     single = not isinstance(result, tuple)
@@ -383,9 +383,11 @@ class NestedIOFunction(Function):
     """
 
     def __call__(self, *args):
-        self._nesting = {"arguments": args}
-        results = super().__call__(*_flat(args, type(self).__name__))
-        return _nested_like(self._nesting["results"], iter(results))
+        # A second call: the first one's graph keeps its own nesting.
+        ctx = self if self._node is None else copy.copy(self)
+        ctx._nesting = {"arguments": args}
+        results = Function.__call__(ctx, *_flat(args, type(self).__name__))
+        return _nested_like(ctx._nesting["results"], iter(results))
 
     def forward(self, *tensors):
         results = self.forward_extended(*_nested_like(self._nesting["arguments"], iter(tensors)))

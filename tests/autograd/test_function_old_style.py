@@ -151,6 +151,34 @@ def test_old_style_goes_away_without_a_collection():
 # ---------------------------------------------------------------- nested
 
 
+class Marking(Function):
+    """Marks its argument as changed, or its result as constant, or nothing."""
+
+    what = None
+
+    def forward(self, x):
+        if self.what == "dirty":
+            self.mark_dirty(x)
+            return x.mul_(3)
+        out = x * 3
+        if self.what == "constant":
+            self.mark_non_differentiable(out)
+        return out
+
+    def backward(self, g):
+        return g * 3
+
+
+@pytest.mark.parametrize("what", ["dirty", "constant"])
+def test_what_a_call_without_a_graph_marked_is_forgotten(what):
+    f, x = Marking(), leaf(2)
+    f.what = what
+    f(Variable(double(1)))
+    f.what = None
+    f(x).backward()
+    assert numbers(x.grad) == [3]
+
+
 class Weighted(NestedIOFunction):
     """(x, [y, None, (z,)]) -> (x * 2, [y * z])."""
 
@@ -182,6 +210,21 @@ def test_nested():
     assert numbers(y.grad) == [3]
     second[1][0].backward()
     assert numbers(z.grad) == [2 + 6]
+
+
+def test_each_call_keeps_its_own_nesting():
+    class Sum(NestedIOFunction):
+        def forward_extended(self, parts):
+            return sum(parts)
+
+        def backward_extended(self, g):
+            return [g] * len(self._nesting["arguments"][0])
+
+    f, x, y = Sum(), leaf(1), leaf(2)
+    first, second = f([x, y]), f([x])
+    first.backward()
+    second.backward()
+    assert (numbers(x.grad), numbers(y.grad)) == ([2], [1])
 
 
 def test_nested_results_may_be_one_and_gradients_none():
