@@ -4,6 +4,7 @@ from cpython.list cimport PyList_GET_SIZE
 from cpython.ref cimport Py_INCREF, Py_REFCNT
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 
+import os
 import weakref
 
 
@@ -207,6 +208,16 @@ cdef int drain() except -1:
     return 0
 
 
+def drop_anew():
+    """In a forked child: the thread that was letting go of things, if another one was, is not there to go on."""
+    global dropping
+    dropping = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=drop_anew)
+
+
 cdef dict node_types = {}        # (Node class, name) -> subclass of that name
 
 
@@ -235,10 +246,10 @@ accumulators = weakref.WeakValueDictionary()      # id of a leaf -> its Accumula
 
 
 def accumulator(variable):
-    if id(variable) not in accumulators:
+    found = accumulators.get(id(variable))      # one look: another thread may let go of it before a second
+    if found is None:
         found = accumulators[id(variable)] = AccumulateGrad(variable)
-        return found
-    return accumulators[id(variable)]
+    return found
 
 
 class AccumulateGrad:

@@ -1,6 +1,10 @@
 """Threads with graphs of their own share the engine."""
 
+import gc
+import os
 import threading
+import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -95,3 +99,64 @@ def test_a_graph_made_in_one_thread_and_run_in_another():
     together(lambda: made.append(x * x))
     together(lambda: made[0].backward())
     assert x.grad.data.tolist() == [6]
+
+
+class Holding(Function):
+    """Its context holds what is put here."""
+
+    held = None
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.held = Holding.held
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+class Lingering:
+    """Takes its time when it is let go of."""
+
+    def __init__(self):
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def __del__(self):
+        self.reached.set()
+        self.go_on.wait()
+
+
+def recorded(held):
+    Holding.held = held
+    out = Holding.apply(Variable(torch.DoubleTensor([3]), requires_grad=True))
+    Holding.held = None
+    return out
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_another_thread_lets_go_of_a_graph_lets_go_of_its_own():
+    lingering = Lingering()
+    reached, go_on = lingering.reached, lingering.go_on
+    graphs = [recorded(lingering)]
+    del lingering
+    other = threading.Thread(target=graphs.clear)
+    other.start()
+    reached.wait()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn of a fork beside threads
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            held = Squared()
+            gone = weakref.ref(held)
+            recorded(held)
+            del held
+            gc.collect()
+            status = 0 if gone() is None else 2
+        finally:
+            os._exit(status)
+    go_on.set()
+    other.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
