@@ -2,7 +2,7 @@
 # What other compiled rooms may see of the engine.
 
 cdef class Version:
-    cdef public long value
+    cdef public long long value
 
 
 cdef class Value:
@@ -25,7 +25,7 @@ cdef class Variable(Value):
     cdef Variable _grad
     cdef Version _counter          # None stands for version 0 that nobody shares yet
     cdef Variable _view_of         # the base whose memory a view shares (never itself a view)
-    cdef long _view_version        # version of the base for which a view's _grad_fn is right
+    cdef long long _view_version   # version of the base for which a view's _grad_fn is right
     cdef object _hooks             # OrderedDict or None
     cdef object _name
     cdef object __weakref__
@@ -44,16 +44,16 @@ cdef class Operation:
     cdef readonly str doc              # what it computes, for help() and the reference page
     cdef public unsigned long long accepted    # NumPy type numbers it is made for, as bits; 0 stands for all
     cdef readonly object joint
-    cdef readonly long index_mask      # arguments that are indices or masks: their type need not match
-    cdef readonly long optional_mask   # arguments that may be None
-    cdef readonly long constant_outputs
+    cdef readonly long long index_mask  # arguments that are indices or masks: their type need not match
+    cdef readonly long long optional_mask  # arguments that may be None
+    cdef readonly long long constant_outputs
     cdef readonly object rescue        # None, or called when `forward` refuses its arguments: mends or explains
-    cdef long _differentiable          # arguments that have a formula
-    cdef long _passes                  # arguments whose gradient is that of the output as it is
+    cdef long long _differentiable     # arguments that have a formula
+    cdef long long _passes             # arguments whose gradient is that of the output as it is
     cdef int _slot_count               # what a node may save:
     cdef int _slot_kind[24]            # VALUE, SIZE, ...
     cdef int _slot_index[24]           # of which argument, parameter or result
-    cdef long _slot_users[24]          # arguments whose formulas use it
+    cdef long long _slot_users[24]     # arguments whose formulas use it
     cdef tuple _formulas               # per array argument: (callable, slot numbers) or None
 
 
@@ -63,11 +63,11 @@ cdef class Node:
     cdef tuple _numbers                # per input: which output of that Node; None when all are 0
     cdef int outputs
     cdef bint _released
-    cdef long _walk                    # number of the latest search for leaves that came by here
+    cdef long long _walk               # number of the latest search for leaves that came by here
     cdef list _pre_hooks               # (output number, OrderedDict of hooks)
     cdef object _post_hooks            # OrderedDict of hooks or None
     cdef int replace_pre_hook(self, int number, old, hooks) except -1
-    cdef object step(self, object grads, long mask, bint create_graph)
+    cdef object step(self, object grads, long long mask, bint create_graph)
     cdef int release(self) except -1
 
 
@@ -75,8 +75,8 @@ cdef class OperationNode(Node):
     cdef readonly Operation operation
     cdef tuple _values                 # one a slot: Saved, plain value or None
     cdef tuple _sizes                  # sizes of the inputs that were broadcast, else None
-    cdef long _needs
-    cdef object step_through_reference(self, object grads, long needs)
+    cdef long long _needs
+    cdef object step_through_reference(self, object grads, long long needs)
 
 
 cdef class PythonNode(Node):

@@ -189,7 +189,7 @@ cdef object apply(Operation operation, tuple args):
     cdef Py_ssize_t n = PyTuple_GET_SIZE(args), count, i
     cdef int level = 0, first_number = -1, number
     cdef bint is_volatile = False, floating_number = False, on_gpu = False
-    cdef long needs = 0
+    cdef long long needs = 0
     cdef object a, array, first = None, forward, result, workspace = None
     cdef tuple arrays, outs
     cdef Variable v
@@ -237,7 +237,7 @@ cdef object apply(Operation operation, tuple args):
                     check_view(v, operation.name)
                 is_volatile |= v._volatile
                 if requires_grad(v):
-                    needs |= <long> 1 << min(i, 62)      # a bare 1 is C's int, which has no bit 32
+                    needs |= <long long> 1 << min(i, 62)  # a bare 1 is C's int, which has no bit 32
                 array = variable_array(v)
             else:
                 array = (<Tensor> a).array
@@ -330,7 +330,7 @@ cdef int share_memory(tuple outs, Variable base) except -1:
     return 0
 
 
-cdef int attach(Node node, tuple outs, long constant) except -1:
+cdef int attach(Node node, tuple outs, long long constant) except -1:
     cdef Variable v
     cdef int k = 0
     for v in outs:

@@ -162,7 +162,7 @@ cdef dict plan_partial(tuple roots, tuple inputs):
     cdef list stack = [], found = []
     cdef Node node
     cdef Variable v
-    cdef long mask
+    cdef long long mask
     for v in inputs:
         if grad_fn_of(v) is None:
             leaves.add(v)
@@ -206,7 +206,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
     cdef object grads, edge, grad
     cdef list result
     cdef Py_ssize_t i, number
-    cdef long mask
+    cdef long long mask
     if inputs is not None:
         captured = {}
         for v in inputs:
@@ -307,7 +307,7 @@ def run_backward(tuple roots, tuple gradients, bint retain, bint create_graph, t
     return tuple([captured[v._grad_fn][v._output_nr] if grad_fn_of(v) is not None else captured[v] for v in inputs])
 
 
-cdef list step_there(Node node, object grads, long mask, bint create_graph):
+cdef list step_there(Node node, object grads, long long mask, bint create_graph):
     """The node's derivative, on the GPU where its gradient lies."""
     cdef object array = grads, g
     if node.outputs > 1:

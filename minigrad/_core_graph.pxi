@@ -24,12 +24,12 @@ cdef class Saved:
     cdef object array
     cdef Variable source         # an argument's Variable; None for a result, which must not keep its own node alive
     cdef Version version         # a result's counter
-    cdef long expected
+    cdef long long expected
     cdef int output_nr
 
     cdef object unpack(self, OperationNode node, Py_ssize_t slot, bint create_graph):
         cdef Version version = self.version if self.source is None else self.source._counter
-        cdef long now = 0 if version is None else version.value
+        cdef long long now = 0 if version is None else version.value
         cdef Variable v
         if now != self.expected:
             what = node.operation.describe_slot(slot)
@@ -53,7 +53,7 @@ cdef class Saved:
         return v
 
 
-cdef OperationNode record(Operation operation, tuple args, tuple arrays, tuple outs, object workspace, long needs):
+cdef OperationNode record(Operation operation, tuple args, tuple arrays, tuple outs, object workspace, long long needs):
     """A node for what `operation` just computed: edges to the inputs' nodes, and the values its formulas name."""
     global recorded
     cdef OperationNode node = OperationNode.__new__(OperationNode)
@@ -171,7 +171,7 @@ cdef class Node:
         self._pre_hooks = kept or None
         return 0
 
-    cdef object step(self, object grads, long mask, bint create_graph):
+    cdef object step(self, object grads, long long mask, bint create_graph):
         raise NotImplementedError
 
     cdef int release(self) except -1:
@@ -308,10 +308,10 @@ cdef class OperationNode(Node):
             drain()
         return 0
 
-    cdef object step(self, object grads, long mask, bint create_graph):
+    cdef object step(self, object grads, long long mask, bint create_graph):
         """Gradients of the inputs (list: None where not needed) from those of the outputs."""
         cdef Operation operation = self.operation
-        cdef long needs = self._needs & mask
+        cdef long long needs = self._needs & mask
         cdef Py_ssize_t i, k, slot, n = PyTuple_GET_SIZE(self._edges)
         cdef PyObject* values[MOST_SLOTS]
         cdef PyObject* argv[MOST_SLOTS + 1]
@@ -339,7 +339,7 @@ cdef class OperationNode(Node):
             slots = operation._formulas[0][1]
             argv[0] = <PyObject*> grads
             for k in range(PyTuple_GET_SIZE(slots)):
-                argv[k + 1] = values[<long> <object> PyTuple_GET_ITEM(slots, k)]
+                argv[k + 1] = values[<long long> <object> PyTuple_GET_ITEM(slots, k)]
             result = list(PyObject_Vectorcall(operation.joint, argv, PyTuple_GET_SIZE(slots) + 1, NULL))
         else:
             result = [None] * n
@@ -351,7 +351,7 @@ cdef class OperationNode(Node):
                     slots = <tuple> PyTuple_GET_ITEM(formula, 1)
                     argv[0] = <PyObject*> grads
                     for k in range(PyTuple_GET_SIZE(slots)):
-                        argv[k + 1] = values[<long> <object> PyTuple_GET_ITEM(slots, k)]
+                        argv[k + 1] = values[<long long> <object> PyTuple_GET_ITEM(slots, k)]
                     result[i] = PyObject_Vectorcall(<object> PyTuple_GET_ITEM(formula, 0), argv,
                                                     PyTuple_GET_SIZE(slots) + 1, NULL)
         if self._sizes is not None:
@@ -360,7 +360,7 @@ cdef class OperationNode(Node):
                     result[i] = sum_to_size(result[i], self._sizes[i])
         return result
 
-    cdef object step_through_reference(self, object grads, long needs):
+    cdef object step_through_reference(self, object grads, long long needs):
         """The derivative recorded: run the reference on aliases of the inputs and differentiate that.
 
         Aliases, because one input may have been computed from another: the partial derivatives are wanted here.
@@ -435,7 +435,7 @@ cdef class PythonNode(Node):
         self.context._release()
         return 0
 
-    cdef object step(self, object grads, long mask, bint create_graph):
+    cdef object step(self, object grads, long long mask, bint create_graph):
         if self.outputs == 1:
             grads = (grads,)
         if not create_graph:
@@ -459,7 +459,7 @@ cdef class OverwriteNode(Node):
     def name(self):
         return f"{self._name.replace('_', ' ').title().replace(' ', '')}Backward"
 
-    cdef object step(self, object grads, long mask, bint create_graph):
+    cdef object step(self, object grads, long long mask, bint create_graph):
         cdef Py_ssize_t i
         cdef list result = [None] * PyTuple_GET_SIZE(self._edges)
         for i, edge in enumerate(self._edges):
@@ -486,7 +486,7 @@ cdef OverwriteNode record_overwriting(str name, Node old, Node value, int number
     return node
 
 
-cdef long walks = 0              # how many graphs were searched for their leaves
+cdef long long walks = 0         # how many graphs were searched for their leaves
 
 
 cdef tuple leaves_behind(Node node):
@@ -494,7 +494,7 @@ cdef tuple leaves_behind(Node node):
     global walks
     cdef dict leaves = {}
     cdef list stack = [node]
-    cdef long walk
+    cdef long long walk
     walks += 1
     walk = node._walk = walks
     while stack:

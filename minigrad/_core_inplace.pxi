@@ -95,7 +95,7 @@ def check_leaf(Variable target, str name):
 cdef int replace_history(Variable v, Variable result) except -1:
     cdef Variable base = v._view_of
     cdef OperationNode node
-    cdef long needs
+    cdef long long needs
     bump(v)
     if result._volatile:
         for target in (v, base):

@@ -84,7 +84,7 @@ cdef object apply_watched(Operation operation, tuple args):
         events.append((operation.name, start, perf_counter_ns(), get_ident()))
 
 
-cdef list step_watched(Node node, object grads, long mask, bint create_graph):
+cdef list step_watched(Node node, object grads, long long mask, bint create_graph):
     cdef list events = profiled
     if events is None:
         return step_there(node, grads, mask, create_graph)

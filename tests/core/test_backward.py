@@ -1,7 +1,9 @@
 """The backward pass: accumulation, what is computed and for whom, and what it leaves behind. Hooks: `test_hooks`."""
 
 import gc
+import re
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -687,3 +689,14 @@ def test_infinities_pass_back_without_numpys_warnings():
     assert x.grad.data.tolist() == [float("inf"), 1.0]
     (g,) = torch.autograd.grad((x / x).sum(), x)
     assert g.data[0] != g.data[0], "0 / 0 is nan"
+
+
+def test_masks_of_arguments_have_64_bits_on_every_system():
+    """C's long has 32 on Windows: there a bit beyond them would be lost without a word."""
+    sources = list((Path(__file__).parents[2] / "minigrad").glob("_core*.p[xy][dix]"))
+    sources = [path for path in sources if path.suffix != ".pyi"]
+    assert len(sources) >= 7
+    for path in sources:
+        text = path.read_text(encoding="utf-8")
+        narrow = re.findall(r"^[^#\n]*\bcdef\b[^#\n]*(?<!long )\blong\b(?! long).*$|^.*<long>.*$", text, re.MULTILINE)
+        assert narrow == [], path.name
